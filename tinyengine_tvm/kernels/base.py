@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a kernel family tells the rest of the compiler.
+
+A family is one file (or one package where it has several implementations) with the numpy semantics
+of its layer and one or more `Kernel`s: which configurations there are, how much scratch each needs,
+how far its output may run over its dying input, and the C.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import jinja2
+import numpy as np
+
+from ..network import Layer, Network
+from ..targets import Target
+
+Configuration = Mapping[str, Any]
+"""A point of a kernel's configuration space: parameter name to value. JSON-serialisable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A constant array in flash. `name` is a suffix; the emitter prefixes the layer's C name."""
+
+    name: str
+    data: np.ndarray
+
+
+@dataclass(frozen=True)
+class Function:
+    """A C function at file scope. Text says `@NAME@` where the function's name stands.
+
+    Layers whose text is equal share one function. `helpers` names files of runtime_c/kernels
+    (without .h) that the text needs.
+    """
+
+    name: str
+    text: str
+    helpers: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operands:
+    """C expressions for what a call needs: `const int8_t *` inputs, output, scratch.
+
+    `constant(name)` gives the C name of the layer's Constant of that name.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    scratch: str
+    constant: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a layer contributes to model.c.
+
+    `call` gets the operands and the C names of `functions` in their order, and returns statements.
+    """
+
+    functions: tuple[Function, ...] = ()
+    constants: tuple[Constant, ...] = ()
+    call: Callable[[Operands, Sequence[str]], str] = field(default=lambda operands, names: "")
+
+
+class Kernel(ABC):
+    """One implementation of one layer type."""
+
+    name: ClassVar[str]
+    """operator_type_tile_instructions, such as conv1x1_s8_4x2_dsp or conv2d_s8_portable."""
+    layer: ClassVar[type[Layer]]
+
+    def supports(self, network: Network, layer: Layer, target: Target) -> bool:
+        """Whether this kernel computes this layer exactly on this target."""
+        return True
+
+    def configurations(
+        self, network: Network, layer: Layer, target: Target
+    ) -> Sequence[Configuration]:
+        """The configuration space, the default first."""
+        return ({},)
+
+    def scratch(self, network: Network, layer: Layer, configuration: Configuration) -> int:
+        """Bytes of scratch in the arena while the layer runs."""
+        return 0
+
+    def overlap(self, network: Network, layer: Layer, configuration: Configuration) -> int | None:
+        """How far the output may run over the first input when that dies here; None: not at all."""
+        return None
+
+    @abstractmethod
+    def emit(self, network: Network, layer: Layer, configuration: Configuration) -> Code:
+        """The C of this layer."""
+
+
+_environment = jinja2.Environment(
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def render(template: str, **values: Any) -> str:
+    """Fills a jinja2 C template; an undefined name is an error."""
+    return _environment.from_string(template).render(**values)

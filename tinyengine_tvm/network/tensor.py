@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors of a quantised network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+DTYPES = {"int8": 1, "int32": 4, "float32": 4}
+"""Element types a Network may hold, with their size in bytes."""
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """Affine quantisation of a whole tensor: real = scale * (stored - zero_point).
+
+    `scale` is a float32 value held as a Python float, so that the double-precision derivations of
+    TFLite start from the same number as the reference does.
+    """
+
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", float(np.float32(self.scale)))
+        object.__setattr__(self, "zero_point", int(self.zero_point))
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """An activation, or a constant operand when `data` is given.
+
+    Four-dimensional feature maps are NHWC. Weights and biases aren't tensors of the network: they
+    belong to their layer.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    quantisation: Quantisation | None = None
+    data: np.ndarray | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.elements * DTYPES[self.dtype]
+
+    @property
+    def scale(self) -> float:
+        assert self.quantisation is not None, self.name
+        return self.quantisation.scale
+
+    @property
+    def zero_point(self) -> int:
+        assert self.quantisation is not None, self.name
+        return self.quantisation.zero_point
