@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jinja2
 import numpy as np
@@ -70,33 +70,36 @@ class Code:
     call: Callable[[Operands, Sequence[str]], str] = field(default=lambda operands, names: "")
 
 
-class Kernel(ABC):
+LayerT = TypeVar("LayerT", bound=Layer)
+
+
+class Kernel(ABC, Generic[LayerT]):
     """One implementation of one layer type."""
 
     name: ClassVar[str]
     """operator_type_tile_instructions, such as conv1x1_s8_4x2_dsp or conv2d_s8_portable."""
     layer: ClassVar[type[Layer]]
 
-    def supports(self, network: Network, layer: Layer, target: Target) -> bool:
+    def supports(self, network: Network, layer: LayerT, target: Target) -> bool:
         """Whether this kernel computes this layer exactly on this target."""
         return True
 
     def configurations(
-        self, network: Network, layer: Layer, target: Target
+        self, network: Network, layer: LayerT, target: Target
     ) -> Sequence[Configuration]:
         """The configuration space, the default first."""
         return ({},)
 
-    def scratch(self, network: Network, layer: Layer, configuration: Configuration) -> int:
+    def scratch(self, network: Network, layer: LayerT, configuration: Configuration) -> int:
         """Bytes of scratch in the arena while the layer runs."""
         return 0
 
-    def overlap(self, network: Network, layer: Layer, configuration: Configuration) -> int | None:
+    def overlap(self, network: Network, layer: LayerT, configuration: Configuration) -> int | None:
         """How far the output may run over the first input when that dies here; None: not at all."""
         return None
 
     @abstractmethod
-    def emit(self, network: Network, layer: Layer, configuration: Configuration) -> Code:
+    def emit(self, network: Network, layer: LayerT, configuration: Configuration) -> Code:
         """The C of this layer."""
 
 

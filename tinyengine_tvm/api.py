@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python interface: compile a model, run it, profile it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .errors import TinyEngineError
+from .targets import get_target
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .profile import Profile
+
+FILES = ("model.c", "model.h", "metadata.json", "report.json")
+
+
+@dataclass
+class Artifact:
+    """A compiled network: the generated files, and what is known about it.
+
+    `files` maps file names to their bytes; `metadata` and `report` are the content of
+    metadata.json and report.json.
+    """
+
+    files: dict[str, bytes]
+    metadata: dict[str, Any]
+    report: dict[str, Any]
+    directory: Path | None = None
+    """Where the files are on disk, once saved or loaded."""
+    _temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata["name"])
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Writes all files to a new folder, or to one that exists and is empty.
+
+        The folder appears with everything in it, or not at all.
+
+        Raises:
+            TinyEngineError: the folder holds something already, or can't be written.
+        """
+        final = Path(directory)
+        if final.exists() and (not final.is_dir() or any(final.iterdir())):
+            raise TinyEngineError(
+                f"output folder '{final}' exists and isn't empty; remove it or choose another"
+            )
+        temporary = None
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+            for name, data in self.files.items():
+                (temporary / name).write_bytes(data)
+            temporary.chmod(0o755)
+            # rename() replaces an empty folder in one step.
+            temporary.rename(final)
+        except OSError as error:
+            raise TinyEngineError(f"can't write output folder '{final}': {error.strerror}") from error
+        finally:
+            if temporary is not None and temporary.exists():
+                shutil.rmtree(temporary)
+        self.directory = final
+        return final
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Artifact:
+        """Reads a folder that `save` or `tinyengine compile` wrote.
+
+        Raises:
+            TinyEngineError: the folder, or a file in it, is missing or damaged.
+        """
+        folder = Path(directory)
+        if not folder.is_dir():
+            raise TinyEngineError(f"'{folder}' is not a folder; give one that 'compile' wrote")
+        try:
+            files = {name: (folder / name).read_bytes() for name in FILES}
+            facts = json.loads(files["metadata.json"])
+            report = json.loads(files["report.json"])
+            archive = f"{facts['name']}.tar"
+            files[archive] = (folder / archive).read_bytes()
+        except OSError as error:
+            raise TinyEngineError(
+                f"'{folder}' is not a compiled network ({Path(error.filename).name}: "
+                f"{error.strerror}); give a folder that 'compile' wrote"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise TinyEngineError(
+                f"'{folder}' holds damaged JSON ({error}); compile the model again"
+            ) from error
+        return cls(files, facts, report, folder)
+
+    def _folder(self) -> Path:
+        if self.directory is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="tinyengine-")
+            self.save(Path(self._temporary.name) / self.name)
+        assert self.directory is not None
+        return self.directory
+
+    def run(
+        self, board: str, inputs: Mapping[str, np.ndarray] | np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Runs the network on a board, all samples in one boot.
+
+        `inputs`: an array per input, by name, [samples, *shape] or [*shape]; a network of one
+        input also takes the array itself. Returns an array [samples, *shape] per output.
+
+        Raises:
+            TinyEngineError: an array of the wrong name, shape or type; a failure on the board.
+        """
+        from .boards import get_board
+
+        return dict(get_board(board).run(self._folder(), self._by_name(inputs)).outputs)
+
+    def profile(
+        self, board: str, inputs: Mapping[str, np.ndarray] | np.ndarray | None = None
+    ) -> Profile:
+        """Counts the instructions of one inference on a board, and measures SRAM and flash.
+
+        `inputs`: one sample; zeros when not given.
+        """
+        from .boards import get_board
+
+        given = None if inputs is None else self._by_name(inputs)
+        return get_board(board).profile(self._folder(), given)
+
+    def _by_name(self, inputs: Mapping[str, np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        if isinstance(inputs, Mapping):
+            return dict(inputs)
+        names = [port["name"] for port in self.metadata["inputs"]]
+        if len(names) != 1:
+            raise TinyEngineError(f"the network has {len(names)} inputs; name them: {names}")
+        return {names[0]: np.asarray(inputs)}
+
+
+def compile_model(
+    model: Any,
+    *,
+    target: str = "cortex-m4",
+    name: str = "net",
+    interface: Literal["keep", "int8"] = "keep",
+    disabled_rewrites: Iterable[str] = (),
+) -> Artifact:
+    """Compiles a quantised model to C.
+
+    `model`: the path of a .tflite or .onnx (QDQ) file, or a TVM IRModule of such a network.
+    `name`: a C identifier that ends up in file and function names.
+    `interface`: "keep" leaves inputs and outputs as the model has them; "int8" drops the
+    quantisation of float inputs and outputs, so that the caller exchanges stored values.
+    `disabled_rewrites`: names of graph rewrites to leave out.
+
+    Raises:
+        TinyEngineError: the model, or an argument, isn't usable; the message says why.
+    """
+    # TVM takes seconds to import, and only this function needs it.
+    from .importers import import_network
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise TinyEngineError(
+            f"name '{name}' is no C identifier in lower case; use letters, digits and underscores"
+        )
+    get_target(target)
+    network = import_network(model, name=name, interface=interface)
+    return compile_network(
+        network,
+        target=target,
+        name=name,
+        disabled_rewrites=disabled_rewrites,
+        model_sha256=_digest(model),
+    )
+
+
+def compile_network(
+    network: Network,
+    *,
+    target: str = "cortex-m4",
+    name: str = "net",
+    disabled_rewrites: Iterable[str] = (),
+    model_sha256: str = "",
+) -> Artifact:
+    """Compiles a Network; `compile_model` without the import."""
+    from . import rewrites
+    from .emit import emit
+
+    core = get_target(target)
+    disabled = frozenset(disabled_rewrites)
+    unknown = sorted(disabled - set(rewrites.REWRITES))
+    if unknown:
+        raise TinyEngineError(
+            f"unknown rewrite '{unknown[0]}'; there are: {', '.join(rewrites.REWRITES)}"
+        )
+    network = rewrites.apply(network, disabled)
+    applied = [r for r in rewrites.REWRITES if r not in disabled]
+    files, facts, report = emit(
+        network,
+        core,
+        name=name,
+        version=__version__,
+        rewrites=applied,
+        model_sha256=model_sha256,
+    )
+    return Artifact(files, facts, report)
+
+
+def _digest(model: Any) -> str:
+    if isinstance(model, (str, os.PathLike)):
+        return hashlib.sha256(Path(model).read_bytes()).hexdigest()
+    return ""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""metadata.json and report.json: facts about a compiled network, for tools and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..kernels.registry import Selected
+from ..memory import MemoryPlan
+from ..network import Network
+from ..network.macs import layer_macs, network_macs
+from ..targets import Target
+from .interface import Port, ports
+
+FORMAT = 1
+
+
+def _port(port: Port) -> dict[str, Any]:
+    quantised = port.tensor.dtype == "int8"
+    return {
+        "name": port.source,
+        "field": port.field,
+        "shape": list(port.tensor.shape),
+        "dtype": port.tensor.dtype,
+        "bytes": port.tensor.nbytes,
+        "scale": port.tensor.scale if quantised else None,
+        "zero_point": port.tensor.zero_point if quantised else None,
+    }
+
+
+def metadata(
+    network: Network,
+    selected: list[Selected],
+    plan: MemoryPlan,
+    constants: list[tuple[str, int]],
+    *,
+    name: str,
+    target: Target,
+    version: str,
+    model_sha256: str,
+) -> dict[str, Any]:
+    """The content of metadata.json, as docs/architecture.md describes it."""
+    return {
+        "format": FORMAT,
+        "name": name,
+        "target": target.name,
+        "mode": network.mode,
+        "version": version,
+        "model_sha256": model_sha256,
+        "arena_bytes": plan.arena_bytes,
+        "arena_lower_bound": plan.lower_bound,
+        "inputs": [_port(p) for p in ports(network, network.inputs)],
+        "outputs": [_port(p) for p in ports(network, network.outputs)],
+        "layers": [
+            {
+                "name": s.layer.name,
+                "op": s.layer.op,
+                "kernel": s.kernel.name,
+                "configuration": dict(s.configuration),
+                "macs": layer_macs(network, s.layer),
+                "output_shape": list(network.output_of(s.layer).shape),
+                "scratch_bytes": s.kernel.scratch(network, s.layer, s.configuration),
+                "arena_live": plan.live_bytes(s.layer.name),
+            }
+            for s in selected
+        ],
+        "constants": [{"symbol": symbol, "bytes": size} for symbol, size in constants],
+    }
+
+
+def report(
+    network: Network, plan: MemoryPlan, facts: dict[str, Any], rewrites: list[str]
+) -> dict[str, Any]:
+    """The content of report.json: totals, the memory plan, and what was rewritten."""
+    layers = facts["layers"]
+    peak = max(layers, key=lambda layer: layer["arena_live"])
+    operators: dict[str, int] = {}
+    for layer in layers:
+        operators[layer["op"]] = operators.get(layer["op"], 0) + 1
+    return {
+        "format": FORMAT,
+        "name": facts["name"],
+        "target": facts["target"],
+        "mode": network.mode,
+        "macs": network_macs(network),
+        "layers": len(layers),
+        "operators": operators,
+        "constant_bytes": sum(c["bytes"] for c in facts["constants"]),
+        "memory": {
+            "arena_bytes": plan.arena_bytes,
+            "lower_bound": plan.lower_bound,
+            "gap_bytes": plan.arena_bytes - plan.lower_bound,
+            "method": plan.method,
+            "optimal": plan.optimal,
+            "peak_layer": peak["name"],
+            "buffers": plan.buffers_json(),
+        },
+        "rewrites": rewrites,
+    }

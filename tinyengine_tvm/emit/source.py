@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""model.c: the functions that the layers need, their constants, and the run function."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..kernels.base import Function, Operands, render
+from ..kernels.registry import Selected
+from ..memory import MemoryPlan
+from ..network import Network
+from ..paths import runtime_c
+from .constants import constant_array
+from .interface import Port, ports
+from .names import UniqueNames, comment, identifier
+
+SOURCE = """\
+/* {{ banner }} */
+#include "model.h"
+
+#include <stddef.h>
+#include <string.h>
+{% for include in includes %}
+#include <{{ include }}>
+{% endfor %}
+
+/* Stands before each layer and after the last; a profiler may define it. */
+#ifndef TINYENGINE_LAYER
+#define TINYENGINE_LAYER(index)
+#endif
+
+{% for helper in helpers %}
+{{ helper }}
+{% endfor %}
+{% for function in functions %}
+{{ function }}
+{% endfor %}
+{% for constant in constants %}
+{{ constant }}
+{% endfor %}
+{% if arena_bytes %}
+#ifndef TINYENGINE_ARENA_EXTERN
+_Alignas(16) static uint8_t tvmgen_{{ name }}_arena[TVMGEN_{{ name.upper() }}_ARENA_SIZE];
+#endif
+#define TE_ARENA(offset) ((void *)(tvmgen_{{ name }}_arena + (offset)))
+
+{% endif %}
+struct tvmgen_{{ name }}_inputs tvmgen_{{ name }}_map_inputs(void)
+{
+    const struct tvmgen_{{ name }}_inputs mapped = { {{ map_inputs | join(", ") }} };
+    return mapped;
+}
+
+struct tvmgen_{{ name }}_outputs tvmgen_{{ name }}_map_outputs(void)
+{
+    const struct tvmgen_{{ name }}_outputs mapped = { {{ map_outputs | join(", ") }} };
+    return mapped;
+}
+
+int32_t tvmgen_{{ name }}_run(
+    struct tvmgen_{{ name }}_inputs *inputs, struct tvmgen_{{ name }}_outputs *outputs)
+{
+{% for step in steps %}
+    /* {{ step.title }} */
+    TINYENGINE_LAYER({{ loop.index0 }});
+{% for line in step.lines %}
+    {{ line }}
+{% endfor %}
+{% endfor %}
+    TINYENGINE_LAYER({{ steps | length }});
+    return 0;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """model.c and the constants it holds: (C symbol, bytes)."""
+
+    text: str
+    constants: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class _Step:
+    title: str
+    lines: list[str]
+
+
+def helper_text(name: str) -> str:
+    """The body of a helper of runtime_c/kernels, without its licence line."""
+    text = (runtime_c() / "kernels" / f"{name}.h").read_text(encoding="utf-8")
+    return re.sub(r"\A/\* SPDX[^\n]*\*/\n", "", text)
+
+
+class _Pointers:
+    """C expressions for tensors: the caller's buffers at the ends, the arena in between."""
+
+    def __init__(self, network: Network, plan: MemoryPlan, constants: dict[str, str]) -> None:
+        self._plan = plan
+        self._fixed = dict(constants)
+        # A buffer that several tensors share (reshape) is the caller's if any of them is an end;
+        # outputs go first, so that the layer before a final reshape writes to the caller at once.
+        for struct, names in (("inputs", network.inputs), ("outputs", network.outputs)):
+            for port in ports(network, names):
+                for alias in self._sharing(network, port.tensor.name):
+                    if alias == port.tensor.name or alias not in (
+                        *network.inputs,
+                        *network.outputs,
+                    ):
+                        self._fixed[alias] = f"{struct}->{port.field}"
+
+    def _sharing(self, network: Network, tensor: str) -> list[str]:
+        return [n for n in network.tensors if self._plan.buffer_of(n) == self._plan.buffer_of(tensor)]
+
+    def __call__(self, tensor: str) -> str:
+        if tensor in self._fixed:
+            return self._fixed[tensor]
+        return f"TE_ARENA({self._plan.offset_of(tensor)})"
+
+
+def model_source(
+    network: Network, selected: list[Selected], plan: MemoryPlan, name: str, banner: str
+) -> Source:
+    """Text of model.c, deterministic for its arguments."""
+    symbols, function_names = UniqueNames(), UniqueNames()
+    constants: list[tuple[str, np.ndarray]] = []
+    constant_tensors: dict[str, str] = {}
+    for tensor in network.tensors.values():
+        if tensor.data is not None:
+            symbol = symbols(f"te_{identifier(tensor.name)}")
+            constants.append((symbol, tensor.data))
+            constant_tensors[tensor.name] = symbol
+    pointers = _Pointers(network, plan, constant_tensors)
+
+    functions: dict[Function, str] = {}
+    steps = []
+    for choice in selected:
+        layer = choice.layer
+        code = choice.kernel.emit(network, layer, choice.configuration)
+        for function in code.functions:
+            if function not in functions:
+                functions[function] = function_names(function.name)
+        own = {}
+        for constant in code.constants:
+            symbol = symbols(f"te_{identifier(layer.name)}_{constant.name}")
+            own[constant.name] = symbol
+            constants.append((symbol, constant.data))
+        scratch = plan.scratch_offset(layer.name)
+        operands = Operands(
+            inputs=tuple(pointers(n) for n in layer.inputs),
+            output=pointers(layer.output),
+            scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
+            constant=own.__getitem__,
+        )
+        text = code.call(operands, [functions[f] for f in code.functions])
+        shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in layer.inputs)
+        out_shape = "x".join(map(str, network.output_of(layer).shape))
+        title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
+        steps.append(_Step(title, text.splitlines()))
+
+    helpers: dict[str, None] = {}
+    includes: set[str] = set()
+    for function in functions:
+        helpers.update(dict.fromkeys(function.helpers))
+        includes.update(function.includes)
+
+    def mapped(group: list[Port]) -> list[str]:
+        return [f"TE_ARENA({plan.offset_of(port.tensor.name)})" for port in group]
+
+    text = render(
+        SOURCE,
+        name=name,
+        banner=banner,
+        includes=sorted(includes),
+        helpers=[helper_text(h) for h in helpers],
+        functions=[f.text.replace("@NAME@", n) for f, n in functions.items()],
+        constants=[constant_array(symbol, data) for symbol, data in constants],
+        arena_bytes=plan.arena_bytes,
+        map_inputs=mapped(ports(network, network.inputs)),
+        map_outputs=mapped(ports(network, network.outputs)),
+        steps=steps,
+    )
+    return Source(text, [(symbol, data.nbytes) for symbol, data in constants])

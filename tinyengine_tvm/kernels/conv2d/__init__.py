@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conv2d family."""
+
+from ...network import Conv2D
+from .portable import Conv2DPortable
+from .semantics import conv2d_reference
+
+KERNELS = (Conv2DPortable(),)
+REFERENCE = {Conv2D: conv2d_reference}

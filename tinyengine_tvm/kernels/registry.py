@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All kernels, and the choice of one per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedOperators
+from ..network import Layer, Network
+from ..targets import Target
+from . import (
+    add,
+    clip,
+    concat,
+    conv2d,
+    dense,
+    depthwise,
+    mean,
+    mul,
+    pad,
+    pool,
+    quantize,
+    reshape,
+    resize,
+    softmax,
+    transpose,
+)
+from .base import Configuration, Kernel
+
+_FAMILIES: tuple[Any, ...] = (
+    conv2d,
+    depthwise,
+    dense,
+    add,
+    mul,
+    pool,
+    mean,
+    pad,
+    reshape,
+    transpose,
+    concat,
+    softmax,
+    clip,
+    quantize,
+    resize,
+)
+
+KERNELS: tuple[Kernel[Any], ...] = tuple(k for family in _FAMILIES for k in family.KERNELS)
+"""Every kernel; within a family the preferred ones stand first."""
+
+REFERENCE: dict[type[Layer], Callable[[Network, Any, list[np.ndarray]], np.ndarray]] = {
+    layer: function for family in _FAMILIES for layer, function in family.REFERENCE.items()
+}
+"""The numpy semantics of every layer type."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A layer with the kernel and the configuration that compute it."""
+
+    layer: Layer
+    kernel: Kernel[Any]
+    configuration: Configuration
+
+
+def kernels_for(network: Network, layer: Layer, target: Target) -> list[Kernel[Any]]:
+    """The kernels that compute this layer on this target, preferred ones first."""
+    return [
+        k for k in KERNELS if isinstance(layer, k.layer) and k.supports(network, layer, target)
+    ]
+
+
+def select_kernels(network: Network, target: Target) -> list[Selected]:
+    """The default kernel and configuration of every layer, in execution order.
+
+    Raises:
+        UnsupportedOperators: names every layer without a kernel.
+    """
+    selected, missing = [], []
+    for layer in network.layers:
+        candidates = kernels_for(network, layer, target)
+        if not candidates:
+            missing.append(f"{layer.op} ({layer.name})")
+            continue
+        kernel = candidates[0]
+        configuration = kernel.configurations(network, layer, target)[0]
+        selected.append(Selected(layer, kernel, configuration))
+    if missing:
+        raise UnsupportedOperators(missing, f"no kernel for target {target.name}")
+    return selected
