@@ -90,10 +90,19 @@ def report(
             "arena_bytes": plan.arena_bytes,
             "lower_bound": plan.lower_bound,
             "gap_bytes": plan.arena_bytes - plan.lower_bound,
-            "method": plan.method,
-            "optimal": plan.optimal,
+            "method": plan.placement.method,
+            "optimal": plan.placement.optimal,
             "peak_layer": peak["name"],
-            "buffers": plan.buffers_json(),
+            "buffers": [
+                {
+                    "name": b.name,
+                    "bytes": b.size,
+                    "offset": plan.placement.offsets[b.name],
+                    "first_layer": b.first,
+                    "last_layer": b.last,
+                }
+                for b in plan.buffers
+            ],
         },
         "rewrites": rewrites,
     }

@@ -114,7 +114,8 @@ class _Pointers:
                         self._fixed[alias] = f"{struct}->{port.field}"
 
     def _sharing(self, network: Network, tensor: str) -> list[str]:
-        return [n for n in network.tensors if self._plan.buffer_of(n) == self._plan.buffer_of(tensor)]
+        aliases = self._plan.aliases
+        return [n for n in network.tensors if aliases.get(n) == aliases[tensor]]
 
     def __call__(self, tensor: str) -> str:
         if tensor in self._fixed:
@@ -149,7 +150,7 @@ def model_source(
             symbol = symbols(f"te_{identifier(layer.name)}_{constant.name}")
             own[constant.name] = symbol
             constants.append((symbol, constant.data))
-        scratch = plan.scratch_offset(layer.name)
+        scratch = plan.scratch_offset(layer.name) if layer.name in plan.scratch else None
         operands = Operands(
             inputs=tuple(pointers(n) for n in layer.inputs),
             output=pointers(layer.output),

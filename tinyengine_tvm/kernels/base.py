@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import jinja2
 import numpy as np
@@ -70,6 +70,9 @@ class Code:
     call: Callable[[Operands, Sequence[str]], str] = field(default=lambda operands, names: "")
 
 
+Objective = Literal["speed", "size"]
+"""What a compile aims at: few instructions, or little code at a modest price in instructions."""
+
 LayerT = TypeVar("LayerT", bound=Layer)
 
 
@@ -89,6 +92,12 @@ class Kernel(ABC, Generic[LayerT]):
     ) -> Sequence[Configuration]:
         """The configuration space, the default first."""
         return ({},)
+
+    def choose(
+        self, network: Network, layer: LayerT, target: Target, objective: Objective
+    ) -> Configuration:
+        """The configuration to take without measurements."""
+        return self.configurations(network, layer, target)[0]
 
     def scratch(self, network: Network, layer: LayerT, configuration: Configuration) -> int:
         """Bytes of scratch in the arena while the layer runs."""

@@ -29,7 +29,7 @@ from . import (
     softmax,
     transpose,
 )
-from .base import Configuration, Kernel
+from .base import Configuration, Kernel, Objective
 
 _FAMILIES: tuple[Any, ...] = (
     conv2d,
@@ -74,7 +74,9 @@ def kernels_for(network: Network, layer: Layer, target: Target) -> list[Kernel[A
     ]
 
 
-def select_kernels(network: Network, target: Target) -> list[Selected]:
+def select_kernels(
+    network: Network, target: Target, objective: Objective = "speed"
+) -> list[Selected]:
     """The default kernel and configuration of every layer, in execution order.
 
     Raises:
@@ -87,7 +89,7 @@ def select_kernels(network: Network, target: Target) -> list[Selected]:
             missing.append(f"{layer.op} ({layer.name})")
             continue
         kernel = candidates[0]
-        configuration = kernel.configurations(network, layer, target)[0]
+        configuration = kernel.choose(network, layer, target, objective)
         selected.append(Selected(layer, kernel, configuration))
     if missing:
         raise UnsupportedOperators(missing, f"no kernel for target {target.name}")
