@@ -49,7 +49,7 @@ missing_packages() {
         *) echo libnewlib-arm-none-eabi ;;
     esac
     command -v qemu-system-arm >/dev/null || echo qemu-system-arm
-    echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || echo gcc libc6-dev
+    gcc -x c -o /dev/null - 2>/dev/null <<<'int main(void) { return 0; }' || echo gcc libc6-dev
     if [ ! -x "$venv/bin/python" ] && ! "$python" -c 'import ensurepip' >/dev/null 2>&1; then
         echo "python3-venv"
     fi

@@ -7,12 +7,27 @@ import torch
 from torch import nn
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list:
-    """Convolution and batch normalisation, which the ONNX export folds into one."""
-    convolution = nn.Conv2d(
-        inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
-    )
-    return [convolution, nn.BatchNorm2d(outputs)]
+class Convolution(nn.Sequential):
+    """Convolution with batch normalisation, which the ONNX export folds in, and maybe a relu."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = kernel // 2
+        self.add_module(
+            "conv",
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+        )
+        self.add_module("norm", nn.BatchNorm2d(outputs))
+        if relu:
+            self.add_module("relu", nn.ReLU())
 
 
 class Block(nn.Module):
@@ -24,39 +39,30 @@ class Block(nn.Module):
     def __init__(self, inputs: int, expanded: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.residual = stride == 1 and inputs == outputs
-        layers: list[nn.Module] = []
-        if expanded != inputs:
-            layers += [*_conv(inputs, expanded, 1), nn.ReLU()]
-        layers += [*_conv(expanded, expanded, 3, stride, groups=expanded), nn.ReLU()]
-        layers += _conv(expanded, outputs, 1)
-        self.layers = nn.Sequential(*layers)
+        self.expand = nn.Identity() if expanded == inputs else Convolution(inputs, expanded, 1)
+        self.depthwise = Convolution(expanded, expanded, 3, stride, groups=expanded)
+        self.project = Convolution(expanded, outputs, 1, relu=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.layers(x)
+        y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
 
 
-class FashionNet(nn.Module):
+class FashionNet(nn.Sequential):
     """float32 [n, 1, 28, 28] in 0..1 to logits float32 [n, 10]."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            *_conv(1, 16, 3, stride=2),
-            nn.ReLU(),
-            Block(16, 16, 24),
-            Block(24, 24, 24),
-            Block(24, 48, 40, stride=2),
-            Block(40, 80, 40),
-            Block(40, 80, 40),
-            *_conv(40, 64, 1),
-            nn.ReLU(),
-        )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(64, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.pool(self.features(x)).flatten(1))
+        self.add_module("stem", Convolution(1, 16, 3, stride=2))
+        self.add_module("block1", Block(16, 16, 24))
+        self.add_module("block2", Block(24, 24, 24))
+        self.add_module("block3", Block(24, 48, 40, stride=2))
+        self.add_module("block4", Block(40, 80, 40))
+        self.add_module("block5", Block(40, 80, 40))
+        self.add_module("head", Convolution(40, 64, 1))
+        self.add_module("pool", nn.AdaptiveAvgPool2d(1))
+        self.add_module("flatten", nn.Flatten())
+        self.add_module("classifier", nn.Linear(64, 10))
 
 
 def count_macs(network: nn.Module) -> int:

@@ -22,7 +22,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import hashlib
+import logging
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,9 @@ class Calibration(CalibrationDataReader):
 
 def export(network: FashionNet, calibration: np.ndarray, folder: Path) -> Path:
     """Writes float.onnx and the quantised fashion_mnist_tiny.onnx to `folder`; gives the latter."""
+    # The first advises another exporter, the second a preparation that folding has done already.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    logging.getLogger().setLevel(logging.ERROR)
     float_path, path = folder / "float.onnx", folder / "fashion_mnist_tiny.onnx"
     torch.onnx.export(
         network,
@@ -136,6 +141,14 @@ def outputs_of(path: Path, images: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [session.run(None, {"image": image[None]})[0] for image in as_input(images)]
     )
+
+
+def output_scale(path: Path) -> np.float32:
+    """The quantisation scale of the logits: the smallest step between two outputs."""
+    for tensor in onnx.load(path).graph.initializer:
+        if tensor.name == "logits_scale":
+            return np.float32(onnx.numpy_helper.to_array(tensor))
+    raise ValueError(f"{path} has no quantised logits")
 
 
 def accuracy(outputs: np.ndarray, labels: np.ndarray) -> str:
@@ -175,6 +188,7 @@ def main() -> None:
                 images=images[:SHIPPED_IMAGES],
                 labels=labels[:SHIPPED_IMAGES],
                 reference=quantised[:SHIPPED_IMAGES],
+                scale=output_scale(path),
             )
     print(f"{path}: sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
 
