@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory planning: lifetimes of tensors and scratch, and their places in one arena."""
+
+from .buffer import Buffer, Separation, disjoint, lower_bound
+from .check import PlanError, check_placement, check_plan
+from .lifetimes import lifetimes
+from .placement import Placement, place
+from .plan import MemoryPlan, plan_memory
+
+__all__ = [
+    "Buffer",
+    "MemoryPlan",
+    "Placement",
+    "PlanError",
+    "Separation",
+    "check_placement",
+    "check_plan",
+    "disjoint",
+    "lifetimes",
+    "lower_bound",
+    "place",
+    "plan_memory",
+]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placement: against brute force, against the bound, and how much effort it takes."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyengine_tvm.memory import (
+    Buffer,
+    PlanError,
+    Separation,
+    check_placement,
+    disjoint,
+    lower_bound,
+    place,
+)
+from tinyengine_tvm.memory.exact import BudgetExhausted, Search
+from tinyengine_tvm.memory.greedy import lowest_fit
+
+
+def chain(sizes: list[int]) -> list[Buffer]:
+    """The buffers of a network without branches: each lives in two consecutive layers."""
+    last = len(sizes) - 2
+    return [Buffer(f"t{i}", s, max(i - 1, 0), min(i, last)) for i, s in enumerate(sizes)]
+
+
+# Activations of the MLPerf Tiny person detector (MobileNetV1 0.25 on 96 x 96 x 3), input first.
+VWW_96 = [27648, 18432, 18432, 36864, 9216, 18432, 18432, 18432, 4608, 9216, 9216, 9216]
+VWW_96 += [2304] + [4608] * 11 + [1152] + [2304] * 3 + [256, 2, 2]
+
+
+def end(buffers: list[Buffer], offsets: list[int]) -> int:
+    return max(o + b.size for b, o in zip(buffers, offsets, strict=True))
+
+
+@st.composite
+def instances(draw: st.DrawFn, most: int) -> list[Buffer]:
+    def one(i: int) -> Buffer:
+        first = draw(st.integers(0, 6))
+        return Buffer(
+            f"b{i}",
+            draw(st.integers(1, 40)),
+            first,
+            draw(st.integers(first, min(first + 3, 7))),
+            draw(st.sampled_from([1, 2, 4, 16])),
+        )
+
+    return [one(i) for i in range(draw(st.integers(1, most)))]
+
+
+def least_size(buffers: list[Buffer], separation: Separation) -> int:
+    """The optimum, by trying every order in which buffers could lie above one another."""
+    best = None
+    for order in itertools.permutations(buffers):
+        placed: dict[str, int] = {}
+        for b in order:
+            low = 0
+            for a in order[: len(placed)]:
+                distance = separation(a, b)
+                if distance is not None:
+                    low = max(low, placed[a.name] + distance)
+            placed[b.name] = -(-low // b.alignment) * b.alignment
+        size = max(placed[b.name] + b.size for b in buffers)
+        best = size if best is None else min(best, size)
+    assert best is not None
+    return best
+
+
+@settings(max_examples=150, deadline=None)
+@given(instances(5))
+def test_small_instances_are_solved_to_the_optimum(buffers: list[Buffer]) -> None:
+    placement = place(buffers)
+    check_placement(buffers, placement.offsets, placement.size)
+    assert placement.optimal
+    assert placement.size == least_size(buffers, disjoint)
+    assert placement.lower_bound <= placement.size
+
+
+@settings(max_examples=150, deadline=None)
+@given(instances(5), st.data())
+def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:
+    """A buffer that begins where another one ends its life may run over it, or be run over."""
+    allowed = {}
+    for a, b in itertools.permutations(buffers, 2):
+        if a.last == b.first and a.first < b.first:
+            allowed[a.name, b.name] = data.draw(st.integers(0, a.size))
+            allowed[b.name, a.name] = data.draw(st.integers(0, b.size))
+
+    def overlapping(a: Buffer, b: Buffer) -> int | None:
+        return allowed.get((a.name, b.name), disjoint(a, b))
+
+    placement = place(buffers, overlapping)
+    check_placement(buffers, placement.offsets, placement.size, overlapping)
+    assert placement.optimal
+    assert placement.size == least_size(buffers, overlapping)
+    assert placement.lower_bound <= placement.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(instances(25))
+def test_larger_instances_are_valid_and_repeatable(buffers: list[Buffer]) -> None:
+    placement = place(buffers, budget=5_000)
+    check_placement(buffers, placement.offsets, placement.size)
+    live = max(sum(b.size for b in buffers if b.first <= step <= b.last) for step in range(8))
+    assert live == placement.lower_bound <= placement.size
+    shuffled = random.Random(1).sample(buffers, len(buffers))
+    assert place(shuffled, budget=5_000) == placement
+
+
+def test_the_person_detector_meets_its_bound() -> None:
+    buffers = chain(VWW_96)
+    by_size = sorted(range(len(buffers)), key=lambda i: -buffers[i].size)
+    assert end(buffers, lowest_fit(buffers, by_size)) == 64_512
+    placement = place(buffers)
+    assert placement.size == placement.lower_bound == 55_296
+    assert placement.optimal and placement.gap == 0
+
+
+# Greedy leaves a hole here (59 bytes), and alignment keeps every placement above the bound.
+HARD = [
+    Buffer("b0", 16, 5, 6, 8),
+    Buffer("b1", 9, 3, 5, 8),
+    Buffer("b2", 26, 0, 2, 4),
+    Buffer("b3", 20, 2, 5, 8),
+    Buffer("b4", 3, 5, 6, 8),
+]
+
+
+def test_optimum_above_the_bound_is_proven() -> None:
+    placement = place(HARD)
+    assert placement.optimal
+    assert placement.size == least_size(HARD, disjoint) == 57
+    assert placement.lower_bound == 48 and placement.gap == 9
+
+
+def test_without_budget_greedy_answers_and_claims_nothing() -> None:
+    placement = place(HARD, budget=0)
+    assert placement.method.startswith("greedy")
+    assert placement.size > place(HARD).size
+    assert not placement.optimal
+
+
+def test_search_stops_at_its_budget() -> None:
+    with pytest.raises(BudgetExhausted):
+        Search(chain(VWW_96)).decide(55_296, 20)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hundred_buffers_take_seconds_at_most(seed: int) -> None:
+    """Dense instances with odd sizes; the limit is generous, since machines differ."""
+    source = random.Random(seed)
+    buffers = []
+    for i in range(100):
+        first = source.randrange(100)
+        last = min(99, first + source.randrange(40))
+        buffers.append(Buffer(f"b{i}", source.randint(1, 1000), first, last))
+    start = time.perf_counter()
+    placement = place(buffers)
+    assert time.perf_counter() - start < 20
+    check_placement(buffers, placement.offsets, placement.size)
+    assert placement.gap < 0.15 * placement.lower_bound
+
+
+def test_no_buffers() -> None:
+    placement = place([])
+    assert (placement.size, placement.lower_bound, placement.offsets) == (0, 0, {})
+    assert placement.optimal
+
+
+def test_names_are_unique() -> None:
+    with pytest.raises(ValueError, match="one name"):
+        place([Buffer("a", 1, 0, 0), Buffer("a", 2, 0, 0)])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": 0},
+        {"first": 2, "last": 1},
+        {"first": -1},
+        {"alignment": 3},
+        {"alignment": 0},
+    ],
+)
+def test_buffers_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="buffer x"):
+        Buffer(**{"name": "x", "size": 1, "first": 0, "last": 1, "alignment": 4, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("offsets", "size", "message"),
+    [
+        ({"a": 0, "b": 4}, 16, "overlap"),
+        ({"a": 2, "b": 8}, 16, "aligned"),
+        ({"a": 0, "b": 8}, 15, "leaves"),
+        ({"a": -8, "b": 8}, 16, "leaves"),
+    ],
+)
+def test_the_checker_finds_each_fault(offsets: dict[str, int], size: int, message: str) -> None:
+    buffers = [Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2)]
+    check_placement(buffers, {"a": 8, "b": 0}, 16)
+    with pytest.raises(PlanError, match=message):
+        check_placement(buffers, offsets, size)
+
+
+def test_the_bound_counts_what_overlap_cannot_save() -> None:
+    buffers = [Buffer("in", 100, 0, 1), Buffer("out", 40, 1, 2)]
+
+    def over(a: Buffer, b: Buffer) -> int | None:
+        return 0 if (a.name, b.name) == ("out", "in") else disjoint(a, b)
+
+    assert lower_bound(buffers) == 140
+    assert lower_bound(buffers, over) == 100
+    assert place(buffers, over).size == 100

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks a memory plan, sharing nothing with the code that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..network import Network, Reshape
+from .buffer import Buffer, Separation, disjoint
+
+
+class PlanError(AssertionError):
+    """A memory plan that would corrupt data: a defect of the planner."""
+
+
+def check_placement(
+    buffers: Sequence[Buffer],
+    offsets: Mapping[str, int],
+    size: int,
+    separation: Separation = disjoint,
+) -> None:
+    """Checks alignment, that all lies inside the arena, and that no two live buffers overlap.
+
+    Raises:
+        PlanError: names the buffers.
+    """
+    for buffer in buffers:
+        offset = offsets[buffer.name]
+        if offset % buffer.alignment:
+            raise PlanError(f"{buffer.name} at {offset} isn't aligned to {buffer.alignment}")
+        if offset < 0 or offset + buffer.size > size:
+            raise PlanError(f"{buffer.name} at {offset} leaves the arena of {size} bytes")
+    for i, a in enumerate(buffers):
+        for b in buffers[:i]:
+            above, below = separation(a, b), separation(b, a)
+            if above is None or below is None:
+                continue
+            low, high = offsets[a.name], offsets[b.name]
+            if not (low + above <= high or high + below <= low):
+                raise PlanError(f"{a.name} at {low} and {b.name} at {high} overlap")
+
+
+def check_plan(
+    network: Network,
+    scratch: Mapping[str, int],
+    tensors: Mapping[str, int],
+    scratches: Mapping[str, int],
+    arena_bytes: int,
+) -> None:
+    """Replays the network on an arena in which every byte remembers whose it is.
+
+    `tensors` and `scratches` give offsets in bytes, by tensor and by layer. Whatever a layer reads
+    must still be there when it has written its scratch and all of its output.
+
+    Raises:
+        PlanError: names the layer and the tensor that is lost.
+    """
+    arena = np.full(arena_bytes, -1, np.int64)
+    values: dict[str, int] = {}
+
+    def write(offset: int, count: int, value: int, where: str) -> None:
+        if offset < 0 or offset + count > arena_bytes:
+            raise PlanError(f"{where} at {offset} leaves the arena of {arena_bytes} bytes")
+        arena[offset : offset + count] = value
+
+    def store(tensor: str, value: int) -> None:
+        values[tensor] = value
+        write(tensors[tensor], network.tensors[tensor].nbytes, value, tensor)
+
+    def require(tensor: str, where: str) -> None:
+        offset, count = tensors[tensor], network.tensors[tensor].nbytes
+        if np.any(arena[offset : offset + count] != values[tensor]):
+            raise PlanError(f"{where}: {tensor} has been overwritten")
+
+    for tensor in network.inputs:
+        store(tensor, len(values))
+    for step, layer in enumerate(network.layers):
+        held = [name for name in layer.inputs if network.tensors[name].data is None]
+        if isinstance(layer, Reshape) and held:
+            # Nothing moves: the output is the input under another shape.
+            if tensors[layer.output] != tensors[held[0]]:
+                raise PlanError(f"{layer.name}: the output isn't where the input is")
+            values[layer.output] = values[held[0]]
+        else:
+            store(layer.output, len(network.inputs) + 2 * step)
+        if scratch.get(layer.name, 0):
+            value = len(network.inputs) + 2 * step + 1
+            write(scratches[layer.name], scratch[layer.name], value, f"scratch of {layer.name}")
+        for tensor in (*held, layer.output):
+            require(tensor, layer.name)
+    for tensor in network.outputs:
+        if network.tensors[tensor].data is None:
+            require(tensor, "end of the run")

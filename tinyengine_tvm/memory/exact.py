@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact placement: a canonical branch and bound that decides whether a capacity suffices.
+
+After Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated Machine
+Learning" (ASPLOS 2023) and its public implementation google/minimalloc, whose ideas are taken up
+here and generalised to buffers that may partly run over one another:
+
+canonical
+    Of all placements that fit, look only for the one whose offsets have the least sum. In it every
+    buffer rests on the floor or on a lower one, so that placing buffers by rising offset, each as
+    low as it can go, reaches it; equal offsets go by rising index.
+dominance
+    A buffer is never placed so high that another, still waiting one would fit below it: the
+    canonical placement has no such hole.
+inference
+    The buffers still waiting that are live at one step must fit between their lowest possible
+    offsets and the capacity.
+decomposition
+    Waiting buffers that don't meet, not even through others, are solved apart.
+
+Effort is counted in buffers looked at and limited; time never decides, so results repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .buffer import Buffer, Separation, advance, align_up, disjoint, live_sets
+
+
+class BudgetExhausted(Exception):
+    """The search ended undecided."""
+
+
+Section = tuple[int, ...]
+
+
+class Search:
+    """The search for one list of buffers, whose order is the order of preference."""
+
+    def __init__(self, buffers: Sequence[Buffer], separation: Separation = disjoint) -> None:
+        self.buffers = buffers
+        count = len(buffers)
+        self.neighbours: list[dict[int, int]] = [{} for _ in range(count)]
+        for i, a in enumerate(buffers):
+            for j, b in enumerate(buffers):
+                distance = separation(a, b) if i != j else None
+                if distance is not None:
+                    self.neighbours[i][j] = distance
+        self.extent = [
+            max(b.size, *self.neighbours[i].values()) if self.neighbours[i] else b.size
+            for i, b in enumerate(buffers)
+        ]
+        sections = live_sets(buffers)
+        grain = min((b.alignment for b in buffers), default=1)
+        # The least advance of a buffer over all its sections holds in each of them.
+        self.advance = [
+            align_up(
+                min(advance(buffers, s, i, separation) for s in sections if i in s),
+                grain,
+            )
+            for i in range(count)
+        ]
+        self.sections: tuple[Section, ...] = tuple(sections)
+        self.budget = 0
+
+    def decide(self, capacity: int, budget: int) -> list[int] | None:
+        """Offsets that fit into `capacity` bytes, or None when there are none.
+
+        Raises:
+            BudgetExhausted: undecided after `budget` looks at buffers.
+        """
+        self.capacity = capacity
+        self.budget = budget
+        self.offsets = [0] * len(self.buffers)
+        fits = self._solve_parts(self.sections, [0] * len(self.buffers), 0, -1)
+        return self.offsets if fits else None
+
+    def _solve_parts(
+        self,
+        sections: tuple[Section, ...],
+        lowest: list[int],
+        floor: int,
+        previous: int,
+    ) -> bool:
+        parts = self._parts(sections)
+        # A small part that can't be placed is found out sooner than a large one.
+        parts.sort(key=lambda part: len(part[0]))
+        return all(self._solve(*part, lowest, floor, previous) for part in parts)
+
+    @staticmethod
+    def _parts(
+        sections: tuple[Section, ...],
+    ) -> list[tuple[tuple[int, ...], tuple[Section, ...]]]:
+        """Waiting buffers that are joined by sections, with those sections."""
+        parts: list[tuple[set[int], list[Section]]] = []
+        # Sections come by rising step, so a section meets the latest part or none at all.
+        for section in sections:
+            if parts and not parts[-1][0].isdisjoint(section):
+                parts[-1][0].update(section)
+                parts[-1][1].append(section)
+            else:
+                parts.append((set(section), [section]))
+        return [(tuple(sorted(members)), tuple(own)) for members, own in parts]
+
+    def _solve(
+        self,
+        waiting: tuple[int, ...],
+        sections: tuple[Section, ...],
+        lowest: list[int],
+        floor: int,
+        previous: int,
+    ) -> bool:
+        """Places all waiting buffers at or above `floor`, the offset of the `previous` one.
+
+        `lowest` holds for each buffer the least offset that the placed ones allow.
+        """
+        self.budget -= len(waiting)
+        if self.budget < 0:
+            raise BudgetExhausted
+        hole = min([lowest[i] + self.extent[i] for i in waiting])
+        if hole <= floor or not self._may_fit(sections, lowest, floor):
+            return False
+        meets = self.neighbours[previous] if previous >= 0 else {}
+        candidates = sorted(
+            (lowest[i], i)
+            for i in waiting
+            if floor <= lowest[i] < hole and (lowest[i] > floor or i > previous or i in meets)
+        )
+        for offset, i in candidates:
+            raised = lowest.copy()
+            for j, distance in self.neighbours[i].items():
+                least = offset + distance
+                if least > raised[j]:
+                    raised[j] = align_up(least, self.buffers[j].alignment)
+            if self._solve_parts(self._without(sections, i), raised, offset, i):
+                self.offsets[i] = offset
+                return True
+        return False
+
+    @staticmethod
+    def _without(sections: tuple[Section, ...], i: int) -> tuple[Section, ...]:
+        result = []
+        for section in sections:
+            if i in section:
+                section = tuple([j for j in section if j != i])
+                if not section:
+                    continue
+            result.append(section)
+        return tuple(result)
+
+    def _may_fit(self, sections: tuple[Section, ...], lowest: list[int], floor: int) -> bool:
+        """Whether each section's waiting buffers could be stacked below the capacity.
+
+        For every offset, those that can't go below it must fit above it.
+        """
+        capacity, advances, buffers = self.capacity, self.advance, self.buffers
+        for section in sections:
+            height, slack = 0, 1 << 62
+            for low, i in sorted([(lowest[i], i) for i in section], reverse=True):
+                step = advances[i]
+                height += step
+                size = buffers[i].size
+                slack = min(slack, size - step)
+                base = low if low > floor else floor
+                # Where buffers may run over one another, the second bound can be below the first.
+                if base + size > capacity or base + height + slack > capacity:
+                    return False
+        return True

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placement of buffers in one arena: the best of several greedy orders and the exact search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .buffer import Buffer, Separation, disjoint, lower_bound
+from .exact import BudgetExhausted, Search
+from .greedy import lowest_fit
+
+EXACT_LIMIT = 150
+"""Most buffers that the exact search takes on."""
+BUDGET = 400_000
+"""Effort of the exact search, in looks at buffers: about two seconds when all of it is used."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where each buffer lies.
+
+    `offsets` maps a buffer's name to bytes from the arena's start; `size` is the arena in bytes and
+    `lower_bound` what no placement goes below. `method` names the search that found it; `optimal`
+    says that nothing smaller exists, which can be so above the bound as well.
+    """
+
+    offsets: dict[str, int]
+    size: int
+    lower_bound: int
+    method: str
+    optimal: bool
+
+    @property
+    def gap(self) -> int:
+        """Bytes above the lower bound."""
+        return self.size - self.lower_bound
+
+
+def place(
+    buffers: Sequence[Buffer], separation: Separation = disjoint, budget: int = BUDGET
+) -> Placement:
+    """Offsets for these buffers in an arena as small as found within `budget` looks at buffers.
+
+    The result doesn't depend on the order of `buffers`.
+
+    Raises:
+        ValueError: two buffers of one name.
+    """
+    if len({b.name for b in buffers}) < len(buffers):
+        raise ValueError("two buffers of one name")
+    buffers = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
+    bound = lower_bound(buffers, separation)
+    method, offsets = "greedy", [0] * len(buffers)
+    size = -1
+    for name, order in greedy_orders(buffers).items():
+        found = lowest_fit(buffers, order, separation)
+        if size < 0 or _end(buffers, found) < size:
+            method, offsets, size = f"greedy by {name}", found, _end(buffers, found)
+    proven = bound
+    if size > bound and len(buffers) <= EXACT_LIMIT:
+        better, proven = _improve(buffers, separation, bound, size, budget)
+        if better is not None:
+            method, offsets, size = "branch and bound", better, _end(buffers, better)
+    return Placement(
+        {b.name: o for b, o in zip(buffers, offsets, strict=True)},
+        size,
+        bound,
+        method,
+        size == proven,
+    )
+
+
+def _end(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
+    return max((o + b.size for b, o in zip(buffers, offsets, strict=True)), default=0)
+
+
+def greedy_orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
+    """Orders of buffer indices, by name, in which greedy placement is worth trying."""
+    live = [_load(buffers, step) for step in range(max((b.last for b in buffers), default=-1) + 1)]
+    keys: dict[str, Callable[[Buffer], tuple[int, ...]]] = {
+        "size": lambda b: (b.size, b.last - b.first),
+        "conflict": lambda b: (
+            sum(c.size for c in buffers if c.first <= b.last and b.first <= c.last),
+            b.size,
+        ),
+        "peak": lambda b: (max(live[b.first : b.last + 1]), b.size),
+        "area": lambda b: (b.size * (b.last - b.first + 1), b.size),
+        "duration": lambda b: (b.last - b.first, b.size),
+        "time": lambda b: (-b.first, b.size),
+    }
+    return {
+        name: sorted(range(len(buffers)), key=lambda i, key=key: key(buffers[i]), reverse=True)
+        for name, key in keys.items()
+    }
+
+
+def _load(buffers: Sequence[Buffer], step: int) -> int:
+    return sum(b.size for b in buffers if b.first <= step <= b.last)
+
+
+def _improve(
+    buffers: Sequence[Buffer], separation: Separation, bound: int, size: int, budget: int
+) -> tuple[list[int] | None, int]:
+    """Offsets of a placement below `size` bytes if one is found, and the size proven least.
+
+    Halves the range between the bound and the best known size. Each decision gets a share of the
+    budget, and an undecided one is passed over as if nothing fitted, though nothing is proven then.
+    """
+    orders = greedy_orders(buffers)
+    searches = [
+        (order, Search([buffers[i] for i in order], separation))
+        for order in (orders["peak"], orders["area"], orders["size"])
+    ]
+    best: list[int] | None = None
+    low, high, proven = bound, size, bound
+    capacity = bound
+    while low < high and budget > 0:
+        share = budget // 2 // len(searches)
+        for order, search in searches:
+            try:
+                found = search.decide(capacity, share)
+            except BudgetExhausted:
+                budget -= share
+                continue
+            budget -= share - search.budget
+            if found is None:
+                proven = max(proven, capacity + 1)
+                low = capacity + 1
+            else:
+                offset_of = dict(zip(order, found, strict=True))
+                best = [offset_of[i] for i in range(len(buffers))]
+                high = _end(buffers, best)
+            break
+        else:
+            low = capacity + 1
+        capacity = (low + high) // 2
+    return best, proven
