@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,19 @@ def helper_text(name: str) -> str:
     return re.sub(r"\A/\* SPDX[^\n]*\*/\n", "", text)
 
 
+def _wrapped(line: str) -> list[str]:
+    """A statement of the run function, broken at commas where it is too long."""
+    return textwrap.wrap(
+        line,
+        96,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        initial_indent="",
+    )
+
+
 class _Pointers:
     """C expressions for tensors: the caller's buffers at the ends, the arena in between."""
 
@@ -161,7 +175,7 @@ def model_source(
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in layer.inputs)
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
-        steps.append(_Step(title, text.splitlines()))
+        steps.append(_Step(title, [w for line in text.splitlines() for w in _wrapped(line)]))
 
     helpers: dict[str, None] = {}
     includes: set[str] = set()
