@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What main.c needs of the machine below it: two files, a measured call, and an end.
+ * Implemented by host.c (stdio) and by board.c (semihosting).
+ */
+#ifndef TINYENGINE_PLATFORM_H
+#define TINYENGINE_PLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit codes; boards/base.py knows them too. */
+enum { TE_EXIT_IO = 70, TE_EXIT_MODEL = 71, TE_EXIT_FAULT = 72 };
+
+/* Opens inputs.bin and outputs.bin of the working directory. */
+void te_open(void);
+
+/* Reads or writes exactly `bytes`; anything less ends the program with TE_EXIT_IO. */
+void te_read(void *data, size_t bytes);
+void te_write(const void *data, size_t bytes);
+
+/* Runs the model once; `timed` counts timer ticks instead of measuring the stack. */
+int32_t te_run(void *inputs, void *outputs, int timed);
+
+/* Reports success and ends the program. */
+void te_done(uint32_t samples);
+
+/* Reports what went wrong, with a number that says where, and ends the program with `code`. */
+_Noreturn void te_fail(int code, const char *message, uint32_t number);
+
+#endif
