@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo, make test and make lint install what they need first; see scripts/setup.sh.
 VENV ?= .venv
-PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4
+PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 export VENV PYTHON
 
