@@ -90,7 +90,7 @@ def greedy_orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
         "time": lambda b: (-b.first, b.size),
     }
     return {
-        name: sorted(range(len(buffers)), key=lambda i, key=key: key(buffers[i]), reverse=True)
+        name: [i for _, i in sorted(((key(b), i) for i, b in enumerate(buffers)), reverse=True)]
         for name, key in keys.items()
     }
 
