@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyengine profile`: instructions, SRAM and flash of a compiled network on a board."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .run import BoardOption, DirectoryArgument
+from .terminal import JsonOption, console, facts, print_json, progress, table
+
+
+def profile(
+    directory: DirectoryArgument,
+    board: BoardOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the instructions of one inference, per layer, and measure SRAM and flash.
+
+    \b
+    Examples:
+      tinyengine profile build/net --board mps2-an386
+      tinyengine profile build/net --board mps2-an500 --json
+    """
+    from ..api import Artifact
+    from ..boards import get_board
+
+    artifact = Artifact.load(directory)
+    get_board(board)
+    with progress(f"profiling {artifact.name} on {board}", quiet=as_json):
+        document = artifact.profile(board).to_json()
+    if as_json:
+        print_json(document)
+        return
+    _print(document)
+
+
+def _print(profile: dict[str, Any]) -> None:
+    total = profile["instructions"]
+    shown = table(
+        "layer", "operator", ">instructions", ">share", ">MACs", ">per MAC", ">live bytes"
+    )
+    for layer in profile["layers"]:
+        count, macs = layer["instructions"], layer["macs"]
+        shown.add_row(
+            layer["name"],
+            layer["op"],
+            f"{count:,}",
+            f"{count / total:.1%}" if total else "",
+            f"{macs:,}" if macs else "",
+            f"{count / macs:.2f}" if macs else "",
+            f"{layer['arena_live']:,}",
+        )
+    console().print(shown)
+    console().print(facts(_summary(profile)))
+
+
+def _summary(profile: dict[str, Any]) -> list[tuple[str, str]]:
+    sram, flash = profile["sram"], profile["flash"]
+    per_mac = profile["instructions_per_mac"]
+    stack = "unknown" if sram["stack"] is None else f"{sram['stack']:,}"
+    rows = [
+        ("board", f"{profile['board']}, code for {profile['target']}"),
+        (
+            "instructions",
+            f"{profile['instructions']:,} per inference"
+            + (f", {per_mac:.2f} per MAC" if per_mac else ""),
+        ),
+        ("MACs", f"{profile['macs']:,}"),
+        (
+            "SRAM",
+            f"{sram['total']:,} bytes: arena {sram['arena']:,}, static {sram['static']:,}, "
+            f"stack {stack}",
+        ),
+        (
+            "flash",
+            f"{flash['total']:,} bytes: weights {flash['weights']:,}, code {flash['code']:,}",
+        ),
+    ]
+    return rows

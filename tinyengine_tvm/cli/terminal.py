@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands print: tables for people, one JSON document for machines, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+# A pipe has no width; tables are only as wide as their content.
+_PIPE_WIDTH = 240
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+
+
+def console() -> Console:
+    """A console on stdout that takes text literally: names may hold brackets."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def progress(message: str, quiet: bool) -> AbstractContextManager[object]:
+    """A spinner on stderr while the with statement lasts; nothing where nobody watches."""
+    errors = Console(stderr=True, markup=False)
+    if quiet or not errors.is_terminal:
+        return nullcontext()
+    return errors.status(message)
+
+
+def table(*columns: str) -> Table:
+    """An empty table; columns whose name begins with '>' are numbers, aligned to the right."""
+    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        made.add_column(
+            column.removeprefix(">"), justify="right" if right else "left", no_wrap=right
+        )
+    return made
+
+
+def facts(rows: list[tuple[str, str]]) -> Table:
+    """Names and values in two columns without a frame."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        grid.add_row(name, value)
+    return grid
+
+
+def print_json(document: Any) -> None:
+    """Prints JSON that any parser takes; text is ASCII, and never NaN."""
+    typer.echo(json.dumps(document, indent=1, allow_nan=False))
