@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""add: elementwise sum, one operand possibly broadcast."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..network import Add, Network
+from ..network.arithmetic import AddArithmetic, add_arithmetic, multiply_by_quantised_multiplier
+from .base import Code, Configuration, Kernel
+from .elementwise import (
+    ONNX_HELPERS,
+    Arguments,
+    emit_elementwise,
+    onnx_arguments,
+    onnx_body,
+)
+from .floats import dequantise, quantise_half_even
+
+
+def reference(network: Network, layer: Add, inputs: list[np.ndarray]) -> np.ndarray:
+    """Two int8 arrays that broadcast to the output's shape."""
+    tensors = [network.tensor(name) for name in layer.inputs]
+    y = network.output_of(layer)
+    if network.mode == "onnx":
+        a, b = (dequantise(x, t) for x, t in zip(inputs, tensors, strict=True))
+        return quantise_half_even(a + b, y, layer.clamp)
+    how = add_arithmetic(network, layer)
+    scales = ((how.multiplier_a, how.shift_a), (how.multiplier_b, how.shift_b))
+    total = sum(
+        multiply_by_quantised_multiplier(
+            (x.astype(np.int64) - t.zero_point) << how.LEFT_SHIFT, multiplier, shift
+        )
+        for x, t, (multiplier, shift) in zip(inputs, tensors, scales, strict=True)
+    )
+    scaled = multiply_by_quantised_multiplier(np.asarray(total), how.multiplier, how.shift)
+    return np.clip(scaled + y.zero_point, *layer.clamp).astype(np.int8)
+
+
+TFLITE_BODY = f"""
+const int32_t scaled_a =
+    te_scale_tflite((*a++ - zero_a) * {1 << AddArithmetic.LEFT_SHIFT}, multiplier_a, shift_a);
+const int32_t scaled_b =
+    te_scale_tflite((b[@INDEX@] - zero_b) * {1 << AddArithmetic.LEFT_SHIFT}, multiplier_b, shift_b);
+const int32_t sum = te_scale_tflite(scaled_a + scaled_b, multiplier_y, shift_y);
+*y++ = te_offset(sum, zero_y, low, high);
+"""
+
+
+class AddPortable(Kernel[Add]):
+    """Any shapes of which one broadcasts to the other."""
+
+    name = "add_s8_portable"
+    layer = Add
+
+    def emit(self, network: Network, layer: Add, configuration: Configuration) -> Code:
+        tensors = [network.tensor(name) for name in layer.inputs]
+        y = network.output_of(layer)
+
+        def onnx(a: int, b: int) -> Arguments:
+            return onnx_arguments(tensors[a], tensors[b], y, layer.clamp)
+
+        def tflite(a: int, b: int) -> Arguments:
+            how = add_arithmetic(network, layer)
+            scales = ((how.multiplier_a, how.shift_a), (how.multiplier_b, how.shift_b))
+            result: list[tuple[str, object]] = []
+            for name, i in (("a", a), ("b", b)):
+                result.append((f"int32_t zero_{name}", tensors[i].zero_point))
+                result.append((f"int32_t multiplier_{name}", scales[i][0]))
+                result.append((f"int32_t shift_{name}", scales[i][1]))
+            return [
+                *result,
+                ("int32_t zero_y", y.zero_point),
+                ("int32_t multiplier_y", how.multiplier),
+                ("int32_t shift_y", how.shift),
+                ("int32_t low", layer.clamp[0]),
+                ("int32_t high", layer.clamp[1]),
+            ]
+
+        if network.mode == "onnx":
+            return emit_elementwise(network, layer, onnx_body("+"), ONNX_HELPERS, onnx)
+        return emit_elementwise(
+            network, layer, TFLITE_BODY, ("te_scale_tflite", "te_offset"), tflite
+        )
+
+
+KERNELS: tuple[Kernel[Add], ...] = (AddPortable(),)
+REFERENCE = {Add: reference}
