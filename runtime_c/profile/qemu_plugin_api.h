@@ -13,6 +13,7 @@
 #define QEMU_PLUGIN_EXPORT __attribute__((visibility("default")))
 
 typedef uint64_t qemu_plugin_id_t;
+typedef uint32_t qemu_plugin_meminfo_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 
@@ -30,7 +31,7 @@ typedef struct {
 } qemu_info_t;
 
 enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
-enum { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W = 2 };
+enum { QEMU_PLUGIN_MEM_RW = 3 };
 enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(
@@ -41,8 +42,10 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *instruction
     void (*callback)(unsigned int cpu, void *data), int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_inline(
     struct qemu_plugin_insn *instruction, int operation, void *counter, uint64_t value);
-void qemu_plugin_register_vcpu_mem_inline(struct qemu_plugin_insn *instruction, int direction,
-    int operation, void *counter, uint64_t value);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *instruction,
+    void (*callback)(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data),
+    int flags, int direction, void *data);
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *instruction);

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import BoardError
-from .artifact import CompiledModel
+from .artifact import CompiledModel, Port
 from .samples import check_inputs
 from .tools import install_command, missing_tools, require_tools
 
@@ -173,8 +173,8 @@ def harness_header(model: CompiledModel) -> str:
     """harness_model.h: the names that runtime_c/boards/main.c needs of one model."""
     name = model.name
 
-    def fields(macro: str, ports: Sequence[object]) -> str:
-        entries = " ".join(f"X({p.field}, {p.bytes})" for p in ports)  # type: ignore[attr-defined]
+    def fields(macro: str, ports: Sequence[Port]) -> str:
+        entries = " ".join(f"X({p.field}, {p.bytes})" for p in ports)
         return f"#define {macro}(X) {entries}".rstrip() + "\n"
 
     return (
@@ -193,8 +193,11 @@ def harness_header(model: CompiledModel) -> str:
     )
 
 
-def scratch_folder(build_dir: Path | None) -> AbstractContextManager[str | Path]:
+@contextmanager
+def scratch_folder(build_dir: Path | None) -> Iterator[Path]:
     """`build_dir`, or a temporary folder that goes at the end of the with statement."""
     if build_dir is not None:
-        return nullcontext(Path(build_dir))
-    return tempfile.TemporaryDirectory(prefix="tinyengine-")
+        yield Path(build_dir)
+    else:
+        with tempfile.TemporaryDirectory(prefix="tinyengine-") as folder:
+            yield Path(folder)

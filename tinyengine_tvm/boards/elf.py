@@ -8,6 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 
@@ -28,9 +29,17 @@ class Image:
     def __init__(self, path: Path) -> None:
         with open(path, "rb") as file:
             elf = ELFFile(file)
-            self.sections: dict[str, int] = {
-                section.name: section["sh_size"] for section in elf.iter_sections()
-            }
+            self.flash_bytes = 0
+            """What is loaded: code, constants, and the initial values of data."""
+            self.ram_bytes = 0
+            """Data, zeroed or not, without the harness's stack."""
+            for section in elf.iter_sections():
+                if not section["sh_flags"] & SH_FLAGS.SHF_ALLOC or section.name == ".stack":
+                    continue
+                if section["sh_type"] != "SHT_NOBITS":
+                    self.flash_bytes += section["sh_size"]
+                if section["sh_flags"] & SH_FLAGS.SHF_WRITE:
+                    self.ram_bytes += section["sh_size"]
             layers = elf.get_section_by_name(".tinyengine_layers")
             data = layers.data() if layers is not None else b""
             self.layer_marks: list[tuple[int, int]] = [

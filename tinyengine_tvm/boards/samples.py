@@ -68,16 +68,14 @@ def _samples_of(port: Port, array: np.ndarray) -> np.ndarray:
 def example_inputs(model: CompiledModel) -> dict[str, np.ndarray]:
     """One sample of reproducible noise: int8 over its whole range, float32 in [-1, 1)."""
     random = np.random.default_rng(0)
-    inputs = {}
-    for port in model.inputs:
+
+    def noise(port: Port) -> np.ndarray:
         if port.dtype == "float32":
-            array = random.uniform(-1, 1, port.shape).astype(np.float32)
-        else:
-            info = np.iinfo(np.dtype(port.dtype))
-            array = random.integers(info.min, info.max, port.shape, endpoint=True)
-            array = array.astype(port.dtype)
-        inputs[port.field] = array
-    return inputs
+            return random.uniform(-1, 1, port.shape).astype(np.float32)
+        info = np.iinfo(np.dtype(port.dtype))
+        return random.integers(info.min, info.max, port.shape, port.dtype, endpoint=True)
+
+    return {port.field: noise(port) for port in model.inputs}
 
 
 def pack_inputs(arrays: list[np.ndarray], samples: int, *, timed: bool = False) -> bytes:
