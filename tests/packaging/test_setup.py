@@ -25,6 +25,11 @@ case "$1 $2" in
 esac
 """
 
+# The real interpreter, told that it is 3.10.
+OLD_PYTHON = f"""
+exec {sys.executable} -c 'import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])' "$2"
+"""
+
 
 class Machine:
     """A copy of the set-up script with a PATH of its own."""
@@ -87,6 +92,7 @@ def test_without_permission_it_gives_the_command_and_fails(machine: Machine) -> 
     machine.program("apt-get", f'echo "$@" >> "{machine.log}/apt"')
     result = machine.setup()
     assert result.returncode == 1
+    assert "needs root" in result.stderr
     assert f"sudo apt-get install {' '.join(CROSS_TOOLS)}" in result.stderr
     assert not machine.lines("apt")
 
@@ -142,13 +148,19 @@ def test_a_changed_pyproject_is_installed_again(machine: Machine) -> None:
     assert len(machine.lines("pip")) == 2
 
 
-def test_the_test_environment_serves_the_demo_but_not_the_reverse(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("purposes", "installed"),
+    [(("test", "demo"), [".[test]"]), (("demo", "test"), [".", ".[test]"])],
+)
+def test_the_test_environment_serves_the_demo_but_not_the_reverse(
+    machine: Machine, purposes: tuple[str, ...], installed: list[str]
+) -> None:
     machine.install_cross_tools()
     for tool in ("cmake", "ninja"):
         machine.program(tool, "exit 0")
-    for purpose in ("demo", "test", "demo", "test"):
+    for purpose in purposes:
         assert machine.setup(purpose).returncode == 0
-    assert [line.split()[-1] for line in machine.lines("pip")] == [".", ".[test]"]
+    assert [line.split()[-1] for line in machine.lines("pip")] == installed
 
 
 def test_a_failing_pip_leaves_no_stamp(machine: Machine) -> None:
@@ -163,7 +175,7 @@ def test_a_failing_pip_leaves_no_stamp(machine: Machine) -> None:
 
 def test_an_old_python_is_refused(machine: Machine) -> None:
     machine.install_cross_tools()
-    machine.program("python3", "exit 1")
+    machine.program("python3", OLD_PYTHON)
     result = machine.setup()
     assert result.returncode == 1
     assert "Python 3.11" in result.stderr
@@ -172,13 +184,13 @@ def test_an_old_python_is_refused(machine: Machine) -> None:
 def test_a_newer_python_is_found_beside_an_old_one(machine: Machine) -> None:
     machine.install_cross_tools()
     os.rename(machine.bin / "python3", machine.bin / "python3.12")
-    machine.program("python3", "exit 1")
+    machine.program("python3", OLD_PYTHON)
     assert machine.setup().returncode == 0
 
 
 def test_a_named_python_must_be_recent(machine: Machine) -> None:
     machine.install_cross_tools()
-    machine.program("old", "exit 1")
+    machine.program("old", OLD_PYTHON)
     result = machine.setup(PYTHON="old")
     assert result.returncode == 1
     assert "PYTHON=old" in result.stderr
