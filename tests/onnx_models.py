@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -243,7 +243,7 @@ def samples(name: str, count: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (count, *shape)).astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _quantised_bytes(name: str, unsigned: bool, per_channel: bool) -> bytes:
     model, calibration = float_model(name), samples(name, 16, seed=0)
     return quantise(model, calibration, unsigned=unsigned, per_channel=per_channel)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a model file or a TVM module to a Network, through TVM's importers.
+
+tvm is imported inside the functions: what only handles Networks runs without it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import ModelError
+from ..network import Mode, Network
+from .load import load_model, refusals
+
+if TYPE_CHECKING:
+    import tvm
+
+__all__ = ["import_network", "load_model"]
+
+
+def import_network(
+    model: str | os.PathLike[str] | tvm.IRModule,
+    *,
+    name: str,
+    interface: Literal["keep", "int8"] = "keep",
+    mode: Mode | None = None,
+) -> Network:
+    """Imports a quantised model through TVM and lowers it.
+
+    Args:
+        model: a .tflite or .onnx (QDQ) file, or a Relax module in QDQ form with bound parameters.
+        name: name of the network, a C identifier.
+        interface: "int8" takes QUANTIZE off the inputs and DEQUANTIZE off the outputs.
+        mode: the arithmetic; by default "tflite" for .tflite, "onnx" for everything else.
+
+    Returns:
+        The verified network, before any rewrite.
+
+    Raises:
+        ModelError: the model is missing, damaged, not quantised, or not of batch 1.
+        UnsupportedOperators: lists every operator without a kernel.
+    """
+    if interface not in ("keep", "int8"):
+        raise ModelError(f"interface '{interface}'; choose keep or int8")
+    if isinstance(model, (str, os.PathLike)):
+        module, what = load_model(model), os.fspath(model)
+        default: Mode = "tflite" if what.lower().endswith(".tflite") else "onnx"
+    else:
+        module, what, default = model, "the TVM module", "onnx"
+
+    from relay_passes.partition import partition
+
+    from ..dialects.interface import strip_float_interface
+    from ..dialects.lower import lower
+    from ..dialects.relax import read
+
+    with refusals(what):
+        network = lower(read(partition(module)), name, mode or default)
+    return strip_float_interface(network) if interface == "int8" else network

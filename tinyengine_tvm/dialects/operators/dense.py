@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dense composites: matrix product with constant weights."""
+
+from __future__ import annotations
+
+import math
+
+from ...network import Dense, Tensor
+from ..lower import Lowering, UnsupportedError
+from ..tree import Call, Node
+from .activation import result_of
+from .weights import bias, weights
+
+
+def dense(lowering: Lowering, call: Call) -> Tensor:
+    """quantize(matmul(dequantize(x), weights) + bias), with relu or clip."""
+    value, quantised, clamp = result_of(call.root, lowering.mode)
+    assert isinstance(value, Node)
+    added = None
+    if value.op == "add":
+        value, added = value[0], value[1]
+    assert isinstance(value, Node)
+    x, read = lowering.operand(value[0])
+    if len(value[1].shape) != 2:
+        raise UnsupportedError(f"weights of shape {value[1].shape}")
+    # matmul takes [in, out], the layer [out, in].
+    data, scale = weights(value[1], (1, 0))
+    channels, features = data.shape
+    rows = math.prod(x.shape) // features
+    x = lowering.reshaped(x, (rows, features))
+    y = lowering.emit(
+        Dense,
+        (x.name,),
+        (rows, channels),
+        quantised,
+        weight=data,
+        weight_scale=scale,
+        bias=bias(added, channels, read.scale, scale, lowering.mode),
+        clamp=clamp,
+    )
+    return lowering.reshaped(y, call.result.shape)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a partitioned Relax module into the dialect-neutral form of `tree.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tvm
+from tvm import relax
+
+from ..errors import ModelError
+from .names import INPUT_NAMES, OUTPUT_NAMES
+from .tree import Call, Constant, Expression, Graph, Node, Value
+
+PREFIX = "tinyengine."
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    return tuple(int(v) for v in value)
+
+
+def _optional_integers(value: Any) -> tuple[int, ...] | None:
+    return None if value is None else _integers(value)
+
+
+_WINDOW: dict[str, Callable[[Any], Any]] = {
+    "strides": _integers,
+    "padding": _integers,
+    "dilation": _integers,
+}
+_POOL = {
+    **_WINDOW,
+    "pool_size": _integers,
+    "ceil_mode": bool,
+    "count_include_pad": bool,
+    "layout": str,
+}
+_ATTRIBUTES: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "quantize": {"axis": int},
+    "dequantize": {"axis": int},
+    "nn.conv2d": {**_WINDOW, "groups": int, "data_layout": str, "kernel_layout": str},
+    "nn.avg_pool2d": _POOL,
+    "nn.max_pool2d": _POOL,
+    "nn.softmax": {"axis": int},
+    "nn.pad": {"pad_width": _integers, "pad_value": float, "pad_mode": str},
+    "mean": {"axis": _optional_integers, "keepdims": bool},
+    "permute_dims": {"axes": _optional_integers},
+    "concat": {"axis": int},
+    "image.resize2d": {
+        "layout": str,
+        "method": str,
+        "coordinate_transformation_mode": str,
+        "rounding_method": str,
+    },
+}
+"""The attributes the lowering reads, with the Python type each becomes."""
+
+
+def _shape(expression: Any, where: str) -> tuple[int, ...]:
+    shape = getattr(expression.ty, "shape", None)
+    if shape is None:
+        raise ModelError(f"{where} has no static shape; export the model with fixed shapes")
+    sizes = []
+    for size in shape:
+        if not hasattr(size, "value"):
+            raise ModelError(f"{where} has a dynamic shape; export the model with fixed shapes")
+        sizes.append(int(size.value))
+    return tuple(sizes)
+
+
+def _value(variable: relax.Var) -> Value:
+    where = f"tensor '{variable.name}'"
+    shape = _shape(variable, where)
+    return Value(variable.name, shape, str(variable.ty.dtype))
+
+
+class _Reader:
+    """Builds expression trees inside one function; `bound` holds what its variables stand for."""
+
+    def __init__(self, bound: dict[relax.Var, Expression]) -> None:
+        self.bound = bound
+
+    def expression(self, expr: Any) -> Expression:
+        if isinstance(expr, relax.Var):
+            return self.bound[expr]
+        if isinstance(expr, tvm.ir.GenericConst):
+            return Constant(expr.value.numpy())
+        if isinstance(expr, relax.Tuple):
+            return Node("tuple", tuple(map(self.expression, expr.fields)), {}, (), "")
+        if isinstance(expr, relax.Call):
+            return self.call(expr)
+        raise ModelError(f"the TVM module holds a {type(expr).__name__} where a tensor belongs")
+
+    def call(self, call: relax.Call) -> Node:
+        op = call.op.name.removeprefix("relax.") if isinstance(call.op, tvm.ir.Op) else "call"
+        attributes: dict[str, Any] = {
+            name: convert(getattr(call.attrs, name))
+            for name, convert in _ATTRIBUTES.get(op, {}).items()
+        }
+        operands = []
+        for argument in call.args:
+            if isinstance(argument, relax.ShapeExpr):
+                attributes["shape"] = _integers(argument.values)
+            elif hasattr(argument, "value") and not isinstance(argument, tvm.ir.GenericConst):
+                attributes.setdefault("scalars", []).append(float(argument.value))
+            elif not isinstance(argument, tvm.ir.GlobalVar):
+                operands.append(self.expression(argument))
+        shape = _shape(call, f"the result of {op}")
+        return Node(op, tuple(operands), attributes, shape, str(call.ty.dtype))
+
+
+def read(module: tvm.IRModule) -> Graph:
+    """The graph of a module that `relay_passes.partition` made.
+
+    Raises:
+        ModelError: a shape is dynamic, or main isn't a plain sequence of operators.
+    """
+    main = module["main"]
+    inputs = tuple(_value(parameter) for parameter in main.params)
+    values: dict[relax.Var, Expression] = dict(zip(main.params, inputs, strict=True))
+    tuples: dict[relax.Var, relax.Tuple] = {}
+    reader = _Reader(values)
+    calls: list[Call] = []
+    taken = {value.name for value in inputs}
+
+    for block in main.body.blocks:
+        for binding in block.bindings:
+            variable, expr = binding.var, binding.value
+            if isinstance(expr, relax.Tuple):
+                tuples[variable] = expr
+                continue
+            if isinstance(expr, relax.Var) and expr in tuples:
+                tuples[variable] = tuples[expr]
+                continue
+            if not isinstance(expr, relax.Call):
+                values[variable] = reader.expression(expr)
+                continue
+            if not hasattr(variable.ty, "shape"):
+                raise ModelError(f"'{variable.name}' isn't a tensor; such models aren't supported")
+            composite, root = _composite(module, expr, reader)
+            result = _value(variable)
+            name = result.name
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            result = Value(name, result.shape, result.dtype)
+            values[variable] = result
+            calls.append(Call(composite, root, result))
+
+    body = main.body.body
+    body = tuples.get(body, body) if isinstance(body, relax.Var) else body
+    fields = body.fields if isinstance(body, relax.Tuple) else [body]
+    outputs = []
+    for result_expr in fields:
+        output = reader.expression(result_expr)
+        if not isinstance(output, Value):
+            raise ModelError("an output of the model is a constant; remove it from the model")
+        outputs.append(output)
+    attributes = module.attrs or {}
+    input_names = [str(n) for n in attributes.get(INPUT_NAMES, [])]
+    output_names = [str(n) for n in attributes.get(OUTPUT_NAMES, [])]
+    if len(input_names) != len(inputs):
+        input_names = [value.name for value in inputs]
+    if len(output_names) != len(outputs):
+        single = len(outputs) == 1
+        output_names = ["output" if single else f"output_{i}" for i in range(len(outputs))]
+    return Graph(inputs, tuple(calls), tuple(outputs), tuple(input_names), tuple(output_names))
+
+
+def _composite(module: tvm.IRModule, call: relax.Call, reader: _Reader) -> tuple[str, Node]:
+    function = module[call.op] if isinstance(call.op, tvm.ir.GlobalVar) else None
+    composite = str(function.attrs["Composite"]) if function and function.attrs else ""
+    if not composite.startswith(PREFIX):
+        return "", reader.call(call)
+    inside: dict[relax.Var, Expression] = {}
+    for parameter, argument in zip(function.params, call.args, strict=True):
+        inside[parameter] = reader.expression(argument)
+    inner = _Reader(inside)
+    for block in function.body.blocks:
+        for binding in block.bindings:
+            inside[binding.var] = inner.expression(binding.value)
+    root = inner.expression(function.body.body)
+    assert isinstance(root, Node), composite
+    return composite.removeprefix(PREFIX), root

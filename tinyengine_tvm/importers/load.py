@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model file to TVM module."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError, TinyEngineError
+
+if TYPE_CHECKING:
+    import tvm
+
+
+def load_model(path: str | os.PathLike[str]) -> tvm.IRModule:
+    """The TVM module of a .tflite or .onnx file, parameters bound as constants.
+
+    The module's attributes hold the names of inputs and outputs in the file.
+
+    Raises:
+        ModelError: the file is missing, empty, damaged, or of another type.
+        UnsupportedOperators: lists every operator of the model that has no kernel.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in (".tflite", ".onnx"):
+        raise ModelError(f"'{path}' is neither .tflite nor .onnx; give a quantised model of these")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ModelError(f"can't read '{path}': {reason}") from error
+    if not data:
+        raise ModelError(f"'{path}' is empty; export the model again")
+    with refusals(str(path)):
+        if kind == ".tflite":
+            from .tflite import load_tflite
+
+            return load_tflite(data)
+        from .onnx import load_onnx
+
+        return load_onnx(data)
+
+
+@contextlib.contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Turns whatever TVM and the parsers raise into one ModelError, and keeps them quiet."""
+    chatter = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(chatter),
+            _quiet("onnx"),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    except (TinyEngineError, MemoryError):
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        # TVM puts a traceback of its own before the message.
+        reason = lines[-1].strip() if lines else type(error).__name__
+        raise ModelError(f"'{what}' is damaged or not supported by TVM: {reason}") from error
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

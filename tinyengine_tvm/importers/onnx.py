@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX file to TVM module, with what TVM's importer lacks for quantised models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import tvm
+from tvm import relax
+from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
+
+from ..dialects.names import INPUT_NAMES, OUTPUT_NAMES
+from ..errors import ModelError
+from .onnx_support import check_operators
+
+
+def load_onnx(data: bytes) -> tvm.IRModule:
+    """The module of an ONNX file's bytes; `load_model` documents the errors."""
+    model = _parsed(data)
+    opset = check_operators(model)
+    module = _Importer(None, "float32").from_onnx(model.graph, opset)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    module, _ = relax.frontend.detach_params(module)
+    return module.with_attrs(
+        {
+            INPUT_NAMES: [i.name for i in model.graph.input if i.name not in constants],
+            OUTPUT_NAMES: [o.name for o in model.graph.output],
+        }
+    )
+
+
+def _parsed(data: bytes) -> onnx.ModelProto:
+    try:
+        model = onnx.load_from_string(data)
+    except Exception as error:
+        raise ModelError("not a valid ONNX file: it can't be parsed; export it again") from error
+    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
+        raise ModelError("the ONNX file keeps weights in another file; embed them")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        # Shape inference writes what the file leaves out; the checks that follow rely on it.
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"not a valid ONNX file: {lines[0].strip()}; export it again") from error
+
+
+def _number(expr: Any) -> np.ndarray:
+    if not isinstance(expr, tvm.ir.GenericConst):
+        raise ModelError("an attribute of an operator is computed at run time; make it constant")
+    return np.asarray(expr.value.numpy())
+
+
+class _Importer(ONNXGraphImporter):
+    """TVM's importer, where it loses the structure of an operator: Clip and Pad become loops."""
+
+    def _convert_operator(self, op_name: str, inputs: Any, attrs: Any, opset: int) -> Any:
+        given = [inputs[i] for i in range(len(inputs))]
+        given += [None] * (4 - len(given))
+        if op_name == "Clip":
+            low = attrs.get("min", -np.inf) if given[1] is None else _number(given[1]).item()
+            high = attrs.get("max", np.inf) if given[2] is None else _number(given[2]).item()
+            return self.bb.normalize(relax.op.clip(given[0], float(low), float(high)))
+        if op_name == "Pad":
+            return self.bb.normalize(self._pad(given, attrs))
+        return super()._convert_operator(op_name, inputs, attrs, opset)
+
+    def _pad(self, given: list[Any], attrs: Any) -> Any:
+        rank = len(given[0].ty.shape)
+        pads = attrs.get("pads") if given[1] is None else _number(given[1]).reshape(-1).tolist()
+        axes = range(rank) if given[3] is None else [int(a) % rank for a in _number(given[3])]
+        value = attrs.get("value", 0.0) if given[2] is None else _number(given[2]).item()
+        before, after = [0] * rank, [0] * rank
+        for position, axis in enumerate(axes):
+            before[axis], after[axis] = pads[position], pads[position + len(pads) // 2]
+        widths = [int(w) for pair in zip(before, after, strict=True) for w in pair]
+        return relax.op.nn.pad(given[0], widths, "constant", float(value))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TFLite flatbuffer to TVM module, with what TVM's importer lacks for quantised models."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tflite
+import tvm
+from tvm import relax
+from tvm.relax.frontend.tflite import from_tflite
+from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
+
+from ..dialects.names import INPUT_NAMES, OUTPUT_NAMES
+from ..errors import ModelError
+from .tflite_check import check_structure
+from .tflite_support import check_operators
+
+
+def load_tflite(data: bytes) -> tvm.IRModule:
+    """The module of a flatbuffer's bytes; `load_model` documents the errors."""
+    check_structure(data)
+    model = tflite.Model.GetRootAs(data, 0)
+    check_operators(model)
+    module = from_tflite(model, op_converter=_Converter)
+    module, _ = relax.frontend.detach_params(module)
+    graph = model.Subgraphs(0)
+
+    def names(indices: Any) -> list[str]:
+        return [graph.Tensors(int(i)).Name().decode(errors="replace") for i in indices]
+
+    return module.with_attrs(
+        {
+            INPUT_NAMES: names(graph.InputsAsNumpy()),
+            OUTPUT_NAMES: names(graph.OutputsAsNumpy()),
+        }
+    )
+
+
+class _Converter(OperatorConverter):
+    """TVM's converter, extended by moves of quantised tensors and freed of approximations."""
+
+    _SUPPORTED_QUANTIZED_OPS = OperatorConverter._SUPPORTED_QUANTIZED_OPS | {
+        "PAD",
+        "PADV2",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "SQUEEZE",
+        "TRANSPOSE",
+    }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.convert_map = {
+            name: functools.partial(self._checked, name, convert)
+            for name, convert in self.convert_map.items()
+        }
+
+    def _checked(self, name: str, convert: Callable[..., Any], op: Any) -> Any:
+        """Converts one operator and holds its result against what the file declares."""
+        result = convert(op=op)
+        if result is None:
+            return None
+        result = self.bb.normalize(result)
+        tensor = self.get_output_tensors(op)[0].tensor
+        declared = tuple(int(d) for d in np.atleast_1d(tensor.ShapeAsNumpy()))
+        computed = tuple(int(d) for d in result.ty.shape)
+        if tensor.ShapeLength() and declared != computed:
+            raise ModelError(
+                f"{name} '{tensor.Name().decode(errors='replace')}' gives shape {computed}, the "
+                f"file says {declared}; the file is damaged"
+            )
+        return result
+
+    def convert_qnn_fused_activation_function(
+        self, expr: Any, fused_activation_fn: int, scale: Any, zero_point: Any, dtype: str
+    ) -> Any:
+        """TFLite divides in float32 and rounds halves away from zero; TVM does neither."""
+        kinds = tflite.ActivationFunctionType
+        bounds = {
+            kinds.RELU: (0.0, math.inf),
+            kinds.RELU_N1_TO_1: (-1.0, 1.0),
+            kinds.RELU6: (0.0, 6.0),
+        }
+        if fused_activation_fn == kinds.NONE:
+            return expr
+        low, high = bounds[fused_activation_fn]
+        limits = np.iinfo(dtype)
+
+        def stored(real: float) -> float:
+            quotient = float(np.float32(real) / np.float32(scale))
+            rounded = math.copysign(math.floor(abs(quotient) + 0.5), quotient)
+            return min(max(rounded + int(zero_point), limits.min), limits.max)
+
+        highest = float(limits.max) if math.isinf(high) else stored(high)
+        return relax.op.clip(expr, stored(low), highest)
+
+    def convert_fully_connected(self, op: Any) -> Any:
+        """TFLite flattens the input to [rows, features], whatever its rank."""
+        source, weight = self.get_input_tensors(op)[:2]
+        features = int(self.get_tensor_shape(weight)[1])
+        name = source.tensor.Name().decode("utf-8")
+        original = self.get_tensor_expr(source)
+        shape = [int(d) for d in self.bb.normalize(original).ty.shape]
+        rows = math.prod(shape) // features
+        if rows * features != math.prod(shape):
+            raise ModelError(f"FULLY_CONNECTED can't take {shape} with {features} features")
+        if len(shape) == 2:
+            result = super().convert_fully_connected(op)
+        else:
+            flat = self.bb.emit(relax.op.reshape(original, (rows, features)))
+            self.exp_tab.set_expr(name, flat, force_override=True)
+            result = super().convert_fully_connected(op)
+            self.exp_tab.set_expr(name, original, force_override=True)
+        declared = [int(d) for d in self.get_output_tensors(op)[0].tensor.ShapeAsNumpy()]
+        result = self.bb.normalize(result)
+        if [int(d) for d in result.ty.shape] != declared:
+            result = relax.op.reshape(self.bb.emit(result), declared)
+        return result
+
+    def convert_softmax(self, op: Any) -> Any:
+        """TVM leaves out beta; here it becomes a factor where it isn't 1."""
+        options = tflite.SoftmaxOptions()
+        table = op.BuiltinOptions()
+        options.Init(table.Bytes, table.Pos)
+        beta = options.Beta()
+        if beta == 1.0:
+            return super().convert_softmax(op)
+        source, target = self.get_input_tensors(op)[0], self.get_output_tensors(op)[0]
+        value = self.dequantize(self.get_expr(source.tensor_idx), source)
+        value = relax.op.multiply(value, relax.const(beta, "float32"))
+        return self.quantize(relax.op.nn.softmax(value, axis=-1), target)
