@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <string.h>
 
 /* Stands before each layer and after the last; a profiler may define it. */
 #ifndef TINYENGINE_LAYER
@@ -99,11 +98,6 @@ static void te_depthwise_3x3_s8_5x4x6_6(const int8_t *x, const int8_t *weight, c
             }
         }
     }
-}
-
-static void te_copy(const void *x, size_t bytes, void *y)
-{
-    memcpy(y, x, bytes);
 }
 
 /* 1x1x120 -> 1x1x10, kernel 1x1, stride 1x1. Weights: [channels / 4][kh][kw][120][4]. */
@@ -304,7 +298,6 @@ int32_t tvmgen_net_run(
         te_depthwise_multiplier, te_depthwise_shift, -3, -3, TE_ARENA(120));
     /* flatten: reshape 1x5x4x6 -> 1x120 */
     TINYENGINE_LAYER(2);
-    te_copy(TE_ARENA(120), 120, TE_ARENA(120));
     /* dense: dense 1x120 -> 1x10 */
     TINYENGINE_LAYER(3);
     te_dense_1x1_s8_1x1x120_10(TE_ARENA(120), te_dense_weight, te_dense_bias, te_dense_multiplier,
