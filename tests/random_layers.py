@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks of one weightless layer each, with inputs that reach the corners of int8."""
+"""Random networks of one layer each, with inputs that reach the corners of int8."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from tinyengine_tvm.network import (
     AveragePool2D,
     Clip,
     Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
     Dequantize,
     Layer,
     MaxPool2D,
@@ -330,7 +333,68 @@ WEIGHTLESS: dict[str, Callable[[Rng, Mode], Sample]] = {
 """Operator to generator of random samples."""
 
 
+def _weights(
+    rng: Rng, shape: tuple[int, ...], channels: int, fan_in: int, x: Quantisation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Quantisation]:
+    """Weights, scales, bias, and an output quantisation that saturates now and then."""
+    weight = rng.integers(-127, 128, shape).astype(np.int8)
+    if rng.random() < 0.3:
+        weight[rng.random(shape) < 0.7] = 0
+    scales = np.exp(rng.uniform(-9, -4, channels if rng.random() < 0.8 else 1))
+    bias = rng.integers(-(1 << 14), 1 << 14, channels).astype(np.int32)
+    spread = 74 * 74 * np.sqrt(fan_in) * x.scale * float(scales.mean())
+    scale = spread / 60 * float(np.exp(rng.uniform(-1, 1.5)))
+    y = Quantisation(scale, quantisation(rng).zero_point)
+    return weight, scales.astype(np.float32), bias, y
+
+
+def conv2d(rng: Rng, mode: Mode) -> Sample:
+    size, kernel, stride, padding, out = window(rng, 8)
+    depth, channels = (int(v) for v in rng.integers(1, 11, 2))
+    qx = quantisation(rng)
+    weight, scales, bias, qy = _weights(
+        rng, (channels, *kernel, depth), channels, depth * kernel[0] * kernel[1], qx
+    )
+    layer = Conv2D("conv", ("x",), "y", weight, scales, bias, clamp(rng, qy), stride, padding)
+    x, y = tensor("x", (1, *size, depth), qx), tensor("y", (1, *out, channels), qy)
+    return one_layer(mode, layer, [x], y), [values(rng, x.shape)]
+
+
+def depthwise_conv2d(rng: Rng, mode: Mode) -> Sample:
+    size, kernel, stride, padding, out = window(rng, 8)
+    depth, multiplier = int(rng.integers(1, 10)), int(rng.choice([1, 1, 1, 2, 3]))
+    channels = depth * multiplier
+    qx = quantisation(rng)
+    weight, scales, bias, qy = _weights(
+        rng, (*kernel, channels), channels, kernel[0] * kernel[1], qx
+    )
+    layer = DepthwiseConv2D(
+        "depthwise", ("x",), "y", weight, scales, bias, clamp(rng, qy), stride, padding, multiplier
+    )
+    x, y = tensor("x", (1, *size, depth), qx), tensor("y", (1, *out, channels), qy)
+    return one_layer(mode, layer, [x], y), [values(rng, x.shape)]
+
+
+def dense(rng: Rng, mode: Mode) -> Sample:
+    rows, depth, channels = (
+        int(rng.integers(1, 4)),
+        int(rng.integers(1, 70)),
+        int(rng.integers(1, 20)),
+    )
+    qx = quantisation(rng)
+    weight, scales, bias, qy = _weights(rng, (channels, depth), channels, depth, qx)
+    layer = Dense("dense", ("x",), "y", weight, scales, bias, clamp(rng, qy))
+    x, y = tensor("x", (rows, depth), qx), tensor("y", (rows, channels), qy)
+    return one_layer(mode, layer, [x], y), [values(rng, x.shape)]
+
+
+WEIGHTED: dict[str, Callable[[Rng, Mode], Sample]] = {
+    f.__name__: f for f in (conv2d, depthwise_conv2d, dense)
+}
+
+
 def samples(operator: str, mode: Mode, count: int, seed: int = 0) -> list[Sample]:
     """`count` random layers of one operator."""
     rng = np.random.default_rng([seed, *operator.encode()])
-    return [WEIGHTLESS[operator](rng, mode) for _ in range(count)]
+    generate = {**WEIGHTLESS, **WEIGHTED}[operator]
+    return [generate(rng, mode) for _ in range(count)]
