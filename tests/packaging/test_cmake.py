@@ -118,6 +118,10 @@ def test_an_unknown_core_ends_the_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("core", [name for name in TARGETS if name != "host"])
 def test_the_toolchain_passes_the_flags_of_the_target(core: str, tmp_path: Path) -> None:
     script = tmp_path / "flags.cmake"
-    script.write_text(f'include("{TOOLCHAIN}")\nmessage("flags=${{CMAKE_C_FLAGS_INIT}}")\n')
+    script.write_text(
+        "cmake_minimum_required(VERSION 3.20)\n"
+        f'include("{TOOLCHAIN}")\n'
+        'message("flags=${CMAKE_C_FLAGS_INIT}")\n'
+    )
     said = cmake(f"-DTINYENGINE_CORE={core}", "-P", script)
     assert f"flags={' '.join(TARGETS[core].gcc_flags)}\n" in said
