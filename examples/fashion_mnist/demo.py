@@ -39,7 +39,7 @@ def measure(board: str = BOARD, target: str = TARGET, samples: int | None = None
         )
         scale = float(archive["scale"])
     artifact = tinyengine_tvm.compile_model(MODEL, target=target, name="fashion")
-    pixels = (images.astype(np.float32) / np.float32(255))[:, None]
+    pixels = (images.astype(np.float32) / np.float32(255))[:, None, None]
     logits = artifact.run(board, {"image": pixels})["logits"]
     logits = logits.reshape(reference.shape)
     return {

@@ -141,7 +141,7 @@ def test_the_installed_command_compiles_and_runs(installed: Path, tmp_path: Path
     output([tinyengine, "compile", MODEL, "-o", "net", "--target", "host"], tmp_path)
     files = {"model.c", "model.h", "metadata.json", "report.json", "net.tar"}
     assert {path.name for path in (tmp_path / "net").iterdir()} == files
-    np.save(tmp_path / "x.npy", np.zeros((2, 1, 28, 28), np.float32))
+    np.save(tmp_path / "x.npy", np.zeros((2, 1, 1, 28, 28), np.float32))
     options = ["--board", "host", "--inputs", "x.npy", "--outputs", "y.npz"]
     output([tinyengine, "run", "net", *options], tmp_path)
     assert np.load(tmp_path / "y.npz")["logits"].shape == (2, 1, 10)
