@@ -88,7 +88,7 @@ def compile_(
 def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, str]]:
     memory = report["memory"]
     operators = ", ".join(f"{count} {op}" for op, count in report["operators"].items())
-    rows = [
+    return [
         ("network", f"{report['name']} for {report['target']}, {report['mode']} arithmetic"),
         *((kind, _port(port)) for kind in ("input", "output") for port in metadata[f"{kind}s"]),
         ("layers", f"{report['layers']}: {operators}"),
@@ -97,7 +97,6 @@ def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str
         ("peak", f"at layer {memory['peak_layer']}"),
         ("weights", f"{report['constant_bytes']:,} bytes, with biases and tables"),
     ]
-    return rows
 
 
 def _port(port: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .run import BoardOption, DirectoryArgument
+from .run import BoardOption, DirectoryArgument, load
 from .terminal import JsonOption, console, facts, print_json, progress, table
 
 
@@ -21,10 +21,9 @@ def profile(
       tinyengine profile build/net --board mps2-an386
       tinyengine profile build/net --board mps2-an500 --json
     """
-    from ..api import Artifact
     from ..boards import get_board
 
-    artifact = Artifact.load(directory)
+    artifact = load(directory)
     get_board(board)
     with progress(f"profiling {artifact.name} on {board}", quiet=as_json):
         document = artifact.profile(board).to_json()
@@ -41,24 +40,26 @@ def _print(profile: dict[str, Any]) -> None:
     )
     for layer in profile["layers"]:
         count, macs = layer["instructions"], layer["macs"]
+        measured = count is not None
         shown.add_row(
             layer["name"],
             layer["op"],
-            f"{count:,}",
-            f"{count / total:.1%}" if total else "",
+            f"{count:,}" if measured else "not measured",
+            f"{count / total:.1%}" if measured and total else "",
             f"{macs:,}" if macs else "",
-            f"{count / macs:.2f}" if macs else "",
+            f"{count / macs:.2f}" if measured and macs else "",
             f"{layer['arena_live']:,}",
         )
     console().print(shown)
     console().print(facts(_summary(profile)))
+    if profile["note"]:
+        console().print(profile["note"])
 
 
 def _summary(profile: dict[str, Any]) -> list[tuple[str, str]]:
     sram, flash = profile["sram"], profile["flash"]
     per_mac = profile["instructions_per_mac"]
-    stack = "unknown" if sram["stack"] is None else f"{sram['stack']:,}"
-    rows = [
+    return [
         ("board", f"{profile['board']}, code for {profile['target']}"),
         (
             "instructions",
@@ -69,11 +70,10 @@ def _summary(profile: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "SRAM",
             f"{sram['total']:,} bytes: arena {sram['arena']:,}, static {sram['static']:,}, "
-            f"stack {stack}",
+            f"stack {sram['stack']:,}",
         ),
         (
             "flash",
             f"{flash['total']:,} bytes: weights {flash['weights']:,}, code {flash['code']:,}",
         ),
     ]
-    return rows

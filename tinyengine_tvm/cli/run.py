@@ -13,6 +13,8 @@ from .terminal import JsonOption, console, print_json, progress, table
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..api import Artifact
+
 BoardOption = Annotated[
     str, typer.Option("--board", "-b", help="Where to run; see tinyengine boards.")
 ]
@@ -41,19 +43,19 @@ def run(
 ) -> None:
     """Build and run a compiled network on a board, all samples in one boot.
 
-    An array holds one sample in the shape and type of the network's input, or several along an
-    additional first axis. Without --outputs, --json prints the values.
+    An array holds one sample in the shape and type of the network's input, or
+    several along an additional first axis. Without --outputs, --json prints
+    the values.
 
     \b
     Examples:
       tinyengine run build/net --board host --inputs images.npy
       tinyengine run build/net -b mps2-an386 -i images.npz -o scores.npz --json
     """
-    from ..api import Artifact
     from ..boards import get_board
     from .arrays import read_arrays, require_writable, write_arrays
 
-    artifact = Artifact.load(directory)
+    artifact = load(directory)
     get_board(board)
     if outputs is not None:
         require_writable(outputs)
@@ -79,6 +81,20 @@ def run(
     console().print(shown)
     if outputs is not None:
         console().print(f"written to {outputs}")
+
+
+def load(directory: Path) -> Artifact:
+    """The compiled network of a folder.
+
+    Raises:
+        TinyEngineError: the folder, or a file in it, is missing or damaged.
+    """
+    from ..api import Artifact
+    from ..boards.artifact import CompiledModel
+
+    # Artifact.load takes any JSON; this looks into it.
+    CompiledModel.load(directory)
+    return Artifact.load(directory)
 
 
 def _samples(results: dict[str, np.ndarray]) -> int:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyengine profile`: the JSON document and the table."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.boards import get_board
+
+NUMBERS = {
+    "board": "mps2-an386",
+    "target": "cortex-m4",
+    "instructions": 12_345,
+    "macs": 2_000,
+    "instructions_per_mac": 6.1725,
+    "sram": {"arena": 1_000, "static": 20, "stack": 304, "total": 1_324},
+    "flash": {"weights": 5_000, "code": 1_700, "total": 6_700},
+    "layers": [
+        {
+            "name": "conv[1]",
+            "op": "conv2d",
+            "instructions": 12_000,
+            "macs": 2_000,
+            "arena_live": 999,
+        },
+        {"name": "flat", "op": "reshape", "instructions": 345, "macs": 0, "arena_live": 77},
+    ],
+    "note": None,
+}
+
+
+def given(monkeypatch: pytest.MonkeyPatch, numbers: dict) -> None:
+    class Profile:
+        def to_json(self) -> dict:
+            return numbers
+
+    monkeypatch.setattr(Artifact, "profile", lambda self, board: Profile())
+
+
+def test_json_is_the_profile(tinyengine, compiled, monkeypatch):
+    given(monkeypatch, NUMBERS)
+    result = tinyengine("profile", compiled, "--board", "mps2-an386", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out) == NUMBERS
+
+
+def test_table_names_every_figure(tinyengine, compiled, monkeypatch):
+    given(monkeypatch, NUMBERS)
+    lines = tinyengine("profile", compiled, "--board", "mps2-an386").out.splitlines()
+    row = next(line for line in lines if line.startswith("conv[1]"))
+    assert row.split() == ["conv[1]", "conv2d", "12,000", "97.2%", "2,000", "6.00", "999"]
+    text = "\n".join(lines)
+    for figure in ("12,345", "6.17", "1,324", "1,000", "304", "6,700", "5,000", "1,700"):
+        assert figure in text
+
+
+def test_layers_that_were_not_measured_say_so(tinyengine, compiled, monkeypatch):
+    layers = [layer | {"instructions": None} for layer in NUMBERS["layers"]]
+    given(monkeypatch, NUMBERS | {"layers": layers, "note": "QEMU has no plugins here"})
+    result = tinyengine("profile", compiled, "--board", "mps2-an386")
+    assert result.code == 0
+    assert result.out.count("not measured") == 2
+    assert "QEMU has no plugins here" in result.out
+
+
+def test_profile_of_a_real_run(tinyengine, compiled):
+    if get_board("mps2-an386").missing():
+        pytest.skip("the tools of mps2-an386 are not on this machine")
+    result = tinyengine("profile", compiled, "--board", "mps2-an386", "--json")
+    assert (result.code, result.err) == (0, "")
+    document = json.loads(result.out)
+    metadata = json.loads((compiled / "metadata.json").read_text())
+    assert document["board"] == "mps2-an386" and document["target"] == "cortex-m4"
+    assert document["macs"] == sum(layer["macs"] for layer in metadata["layers"])
+    assert document["sram"]["arena"] == metadata["arena_bytes"]
+    assert document["instructions"] > document["macs"]
+    assert [layer["name"] for layer in document["layers"]] == [
+        layer["name"] for layer in metadata["layers"]
+    ]
