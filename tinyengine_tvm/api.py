@@ -153,6 +153,7 @@ def compile_model(
     name: str = "net",
     interface: Literal["keep", "int8"] = "keep",
     disabled_rewrites: Iterable[str] = (),
+    optimise: Literal["speed", "size"] = "speed",
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -161,6 +162,8 @@ def compile_model(
     `interface`: "keep" leaves inputs and outputs as the model has them; "int8" drops the
     quantisation of float inputs and outputs, so that the caller exchanges stored values.
     `disabled_rewrites`: names of graph rewrites to leave out.
+    `optimise`: "speed" takes the kernels with the fewest instructions, "size" those with the least
+    code at a modest price in instructions.
 
     Raises:
         TinyEngineError: the model, or an argument, isn't usable; the message says why.
@@ -179,6 +182,7 @@ def compile_model(
         target=target,
         name=name,
         disabled_rewrites=disabled_rewrites,
+        optimise=optimise,
         model_sha256=_digest(model),
     )
 
@@ -189,6 +193,7 @@ def compile_network(
     target: str = "cortex-m4",
     name: str = "net",
     disabled_rewrites: Iterable[str] = (),
+    optimise: Literal["speed", "size"] = "speed",
     model_sha256: str = "",
 ) -> Artifact:
     """Compiles a Network; `compile_model` without the import."""
@@ -210,6 +215,7 @@ def compile_network(
         name=name,
         version=__version__,
         rewrites=applied,
+        objective=optimise,
         model_sha256=model_sha256,
     )
     return Artifact(files, facts, report)

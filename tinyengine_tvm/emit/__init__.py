@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..kernels.base import Objective
 from ..kernels.registry import select_kernels
 from ..memory import plan_memory
 from ..network import Network
@@ -30,9 +31,10 @@ def emit(
     version: str,
     rewrites: list[str],
     model_sha256: str,
+    objective: Objective = "speed",
 ) -> tuple[dict[str, bytes], dict[str, Any], dict[str, Any]]:
     """Files by name, metadata and report of a network compiled for a target."""
-    selected = select_kernels(network, target)
+    selected = select_kernels(network, target, objective)
     scratch = {s.layer.name: s.kernel.scratch(network, s.layer, s.configuration) for s in selected}
     plan = plan_memory(network, scratch)
     banner = (
