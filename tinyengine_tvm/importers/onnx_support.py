@@ -206,7 +206,7 @@ def _conversion(graph: _Graph, node: onnx.NodeProto, attributes: dict[str, Any])
     _require(not attributes.get("block_size", 0), "blocks of scales")
     _require(attributes.get("saturate", 1) == 1, "saturate 0")
     if zero_point is not None:
-        _require(zero_point.shape == scale.shape, "zero points of another shape than its scales")
+        _require(zero_point.size == scale.size, "as many zero points as scales are needed")
     if scale.size > 1:
         shape = graph.shapes[node.input[0]]
         axis = attributes.get("axis", 1)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rewrites of a Network: each gives a network with the same results, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+
+from ..network import Network, verify
+from .cancel_transposes import cancel_transposes
+from .fold_padding import fold_padding
+from .fuse_clip import fuse_clip
+from .merge_reshapes import merge_reshapes
+
+Rewrite = Callable[[Network], Network]
+
+REWRITES: Mapping[str, Rewrite] = MappingProxyType(
+    {
+        # First: a transpose between two layers hides from every other rewrite that they meet.
+        "cancel_transposes": cancel_transposes,
+        # After cancel_transposes, which leaves reshapes where a transpose moved only ones.
+        "merge_reshapes": merge_reshapes,
+        # After cancel_transposes: padding is only recognised in NHWC, right before its layer.
+        "fold_padding": fold_padding,
+        # After cancel_transposes, which moves transposes out from between a layer and its clip.
+        "fuse_clip": fuse_clip,
+    }
+)
+"""Name -> rewrite, in the order in which they run."""
+
+
+def apply(network: Network, disabled: Collection[str] = frozenset()) -> Network:
+    """Runs every rewrite that isn't disabled, in order, and verifies the network after each.
+
+    Raises:
+        NetworkError: a rewrite broke the network: a defect of this compiler.
+        ValueError: `disabled` names a rewrite that doesn't exist.
+    """
+    unknown = sorted(set(disabled) - set(REWRITES))
+    if unknown:
+        raise ValueError(f"no rewrite is named {', '.join(unknown)}")
+    for name, rewrite in REWRITES.items():
+        if name not in disabled:
+            network = verify(rewrite(network))
+    return network
+
+
+__all__ = ["REWRITES", "Rewrite", "apply"]
