@@ -45,6 +45,11 @@ class Case:
     kernel: Kernel[Any] | None = None
     configuration: dict[str, Any] | None = None
 
+    def chosen_kernel(self, target: Target | None = None) -> Kernel[Any]:
+        """The kernel given, or else the one that a compile for `target` prefers."""
+        target = target or get_target("cortex-m4")
+        return self.kernel or kernels_for(self.network, self.layer, target)[0]
+
 
 def case_of(
     network: Network, inputs: Sequence[np.ndarray], kernel: Kernel[Any] | None = None
@@ -85,6 +90,20 @@ def run_kernels(
     return outputs
 
 
+def check_cross_compiles(cases: Sequence[Case], target: Target) -> None:
+    """Compiles the cases for a Cortex-M core, warnings being errors.
+
+    Raises:
+        AssertionError: the compiler's messages.
+    """
+    program = _Program(target)
+    for case in cases:
+        program.add(case)
+    extra = ("-O2", "-Wdouble-promotion", "-c", "-xc", "-", "-o", "/dev/null")
+    command = ["arm-none-eabi-gcc", *target.gcc_flags, *WARNINGS, *extra]
+    _checked(command, program.text().encode())
+
+
 def _checked(command: list[str], payload: bytes) -> bytes:
     done = subprocess.run(command, input=payload, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-6000:]
@@ -104,9 +123,7 @@ class _Program:
     calls: list[str] = field(default_factory=list)
 
     def add(self, case: Case) -> None:
-        kernel, configuration = case.kernel, case.configuration
-        if kernel is None:
-            kernel = kernels_for(case.network, case.layer, self.target)[0]
+        kernel, configuration = case.chosen_kernel(self.target), case.configuration
         assert kernel.supports(case.network, case.layer, self.target)
         if configuration is None:
             space = kernel.configurations(case.network, case.layer, self.target)
@@ -169,4 +186,4 @@ _TAKE = """static void *take(size_t bytes)
 }"""
 
 
-__all__ = ["RECKLESS", "SANITISED", "Case", "case_of", "run_kernels"]
+__all__ = ["RECKLESS", "SANITISED", "Case", "case_of", "check_cross_compiles", "run_kernels"]

@@ -3,25 +3,143 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
-from tests.kernel_harness import RECKLESS, SANITISED, case_of, run_kernels
-from tests.random_layers import WEIGHTLESS, samples
-from tinyengine_tvm.kernels.registry import REFERENCE
+from tests.kernel_harness import (
+    RECKLESS,
+    SANITISED,
+    case_of,
+    check_cross_compiles,
+    run_kernels,
+)
+from tests.random_layers import (
+    WEIGHTLESS,
+    Sample,
+    one_layer,
+    quantisation,
+    samples,
+    tensor,
+    values,
+)
+from tinyengine_tvm.kernels.reference import run_reference
+from tinyengine_tvm.network import (
+    Add,
+    Concat,
+    Mean,
+    Mul,
+    Quantisation,
+    Quantize,
+    Requantize,
+    Reshape,
+    Softmax,
+    Tensor,
+    Transpose,
+)
+from tinyengine_tvm.targets import get_target
+
+MODES = ("tflite", "onnx")
 
 
-def expected(network, inputs):
-    (layer,) = network.layers
-    result = REFERENCE[type(layer)](network, layer, inputs)
-    return np.asarray(result).reshape(network.output_of(layer).shape)
+def expected(sample: Sample) -> np.ndarray:
+    network, inputs = sample
+    result = run_reference(network, dict(zip(network.inputs, inputs, strict=True)))
+    return result[network.outputs[0]]
 
 
-@pytest.mark.parametrize("mode", ["tflite", "onnx"])
-@pytest.mark.parametrize("operator", WEIGHTLESS)
-def test_c_equals_semantics(operator, mode):
-    chosen = samples(operator, mode, 60)
+def assert_c_equals_semantics(chosen: list[Sample]) -> None:
     cases = [case_of(network, inputs) for network, inputs in chosen]
     for flags in (SANITISED, RECKLESS):
-        for (network, inputs), output in zip(chosen, run_kernels(cases, flags), strict=True):
-            np.testing.assert_array_equal(output, expected(network, inputs), str(network.layers))
+        for sample, output in zip(chosen, run_kernels(cases, flags), strict=True):
+            np.testing.assert_array_equal(output, expected(sample), str(sample[0].layers))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("operator", WEIGHTLESS)
+def test_random_layers(operator, mode):
+    assert_c_equals_semantics(samples(operator, mode, 60))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_multipliers_at_the_ends_of_their_range(mode):
+    rng = np.random.default_rng(3)
+    chosen = []
+    for low in (-9, -4, 0, 4):
+        for kind in (Add, Mul, Mean, Requantize):
+            scales = [float(10 ** rng.uniform(low, low + 5)) for _ in range(3)]
+            q = [Quantisation(s, quantisation(rng).zero_point) for s in scales]
+            names = ("a", "b") if kind in (Add, Mul) else ("a",)
+            inputs = [tensor(n, (1, 97), qx) for n, qx in zip(names, q, strict=False)]
+            extra = {"axes": (1,)} if kind is Mean else {}
+            y = tensor("y", (1, 1) if kind is Mean else (1, 97), q[2])
+            network = one_layer(mode, kind("l", names, "y", **extra), inputs, y)
+            chosen.append((network, [values(rng, t.shape) for t in inputs]))
+    assert_c_equals_semantics(chosen)
+
+
+def test_float32_layout_layers():
+    rng = np.random.default_rng(4)
+
+    def real(name: str, *shape: int) -> Tensor:
+        return Tensor(name, shape, "float32")
+
+    layers = [
+        (Transpose("t", ("x",), "y", (0, 3, 1, 2)), [real("x", 1, 4, 3, 5)], (1, 5, 4, 3)),
+        (Transpose("t", ("x",), "y", (1, 0, 2)), [real("x", 4, 3, 5)], (3, 4, 5)),
+        (Transpose("t", ("x",), "y", (1, 0, 2)), [real("x", 1, 3, 5)], (3, 1, 5)),
+        (Concat("c", ("x", "z"), "y", 1), [real("x", 2, 3), real("z", 2, 1)], (2, 4)),
+        (Reshape("r", ("x",), "y"), [real("x", 2, 6)], (3, 4)),
+    ]
+    chosen = []
+    for layer, inputs, shape in layers:
+        network = one_layer("tflite", layer, inputs, real("y", *shape))
+        arrays = [rng.normal(size=t.shape).astype(np.float32) for t in inputs]
+        chosen.append((network, arrays))
+    assert_c_equals_semantics(chosen)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_quantize_of_values_that_are_no_numbers_within_range(mode):
+    x = np.array([[np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45]], np.float32)
+    q = Quantisation(0.25, 5)
+    layer = Quantize("q", ("x",), "y")
+    sample = (
+        one_layer(mode, layer, [Tensor("x", x.shape, "float32")], tensor("y", x.shape, q)),
+        [x],
+    )
+    (output,) = run_kernels([case_of(*sample)])
+    np.testing.assert_array_equal(output, [[127, -128, -128, 127, -128, 5]])
+    np.testing.assert_array_equal(expected(sample), output)
+
+
+def test_float32_softmax():
+    rng = np.random.default_rng(5)
+    x = rng.normal(0, 5, (7, 33)).astype(np.float32)
+    x[0] = 80
+    real = [Tensor(n, x.shape, "float32") for n in ("x", "y")]
+    network = one_layer("tflite", Softmax("s", ("x",), "y", 1.5), real[:1], real[1])
+    (output,) = run_kernels([case_of(network, [x])])
+    np.testing.assert_allclose(output, expected((network, [x])), rtol=2e-6)
+    np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_layers_of_equal_shape_share_a_function():
+    rng = np.random.default_rng(6)
+    texts = set()
+    for shape in ((1, 5, 5, 8), (3, 7)):
+        q = [quantisation(rng) for _ in range(3)]
+        inputs = [tensor(n, shape, qx) for n, qx in zip("ab", q, strict=False)]
+        network = one_layer("tflite", Add("add", ("a", "b"), "y"), inputs, tensor("y", shape, q[2]))
+        case = case_of(network, [])
+        texts.add(case.chosen_kernel().emit(network, case.layer, {}).functions[0].text)
+    assert len(texts) == 1
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="arm-none-eabi-gcc is missing")
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4"])
+@pytest.mark.parametrize("mode", MODES)
+def test_compiles_for_cortex_m_without_warnings(mode, core):
+    chosen = [s for operator in WEIGHTLESS for s in samples(operator, mode, 6, seed=1)]
+    check_cross_compiles([case_of(*s) for s in chosen], get_target(core))
