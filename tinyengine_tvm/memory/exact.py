@@ -18,7 +18,8 @@ inference
 decomposition
     Waiting buffers that don't meet, not even through others, are solved apart.
 
-Effort is counted in buffers looked at and limited; time never decides, so results repeat.
+Effort is counted in looks at the buffers of a step, and limited; time never decides, so results
+repeat.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Search:
         """Offsets that fit into `capacity` bytes, or None when there are none.
 
         Raises:
-            BudgetExhausted: undecided after `budget` looks at buffers.
+            BudgetExhausted: undecided after `budget` looks at the buffers of a step.
         """
         self.capacity = capacity
         self.budget = budget
@@ -86,7 +87,10 @@ class Search:
         parts = self._parts(sections)
         # A small part that can't be placed is found out sooner than a large one.
         parts.sort(key=lambda part: len(part[0]))
-        return all(self._solve(*part, lowest, floor, previous) for part in parts)
+        for members, own in parts:  # noqa: SIM110 - all() would deepen the recursion by half
+            if not self._solve(members, own, lowest, floor, previous):
+                return False
+        return True
 
     @staticmethod
     def _parts(
@@ -115,7 +119,7 @@ class Search:
 
         `lowest` holds for each buffer the least offset that the placed ones allow.
         """
-        self.budget -= len(waiting)
+        self.budget -= sum(map(len, sections))
         if self.budget < 0:
             raise BudgetExhausted
         hole = min([lowest[i] + self.extent[i] for i in waiting])

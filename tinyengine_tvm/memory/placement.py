@@ -10,10 +10,11 @@ from .buffer import Buffer, Separation, disjoint, lower_bound
 from .exact import BudgetExhausted, Search
 from .greedy import lowest_fit
 
-EXACT_LIMIT = 150
-"""Most buffers that the exact search takes on."""
-BUDGET = 400_000
-"""Effort of the exact search, in looks at buffers: about two seconds when all of it is used."""
+EXACT_LIMIT = 300
+"""Most buffers that the exact search takes on: it recurses twice per buffer."""
+BUDGET = 6_000_000
+"""Effort of the exact search, in looks at the buffers of a step: some five seconds when all of it
+is used."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Placement:
 def place(
     buffers: Sequence[Buffer], separation: Separation = disjoint, budget: int = BUDGET
 ) -> Placement:
-    """Offsets for these buffers in an arena as small as found within `budget` looks at buffers.
+    """Offsets for these buffers in an arena as small as found within `budget`, see BUDGET.
 
     The result doesn't depend on the order of `buffers`.
 
