@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -61,7 +62,15 @@ def compile_or_raise(command: Sequence[str], what: str) -> None:
     Raises:
         BoardError: it failed; the message holds its first error line.
     """
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command,
+        # Messages in the language that _first_error reads.
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode != 0:
         raise BoardError(f"cannot build {what}: {_first_error(done.stderr)}")
 

@@ -13,6 +13,7 @@ from ..boards.base import Board, Program, scratch_folder
 from ..boards.elf import Image
 from ..boards.qemu import TIMER_LOOP_INSTRUCTIONS, QemuBoard
 from ..boards.samples import check_inputs, example_inputs
+from ..boards.tools import require_tools
 from ..errors import BoardError
 from .counts import Counts
 from .footprint import measure_footprint
@@ -101,6 +102,7 @@ def _counting(board: Board) -> QemuBoard:
             f"{board.name} cannot count instructions; profile on a board that QEMU emulates, "
             "such as mps2-an386"
         )
+    require_tools(board.tools, board.name)
     return board
 
 

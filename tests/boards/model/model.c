@@ -66,7 +66,9 @@ static __attribute__((noinline)) int misbehave(volatile uint8_t *p, int depth)
     __asm__ volatile("ldrd %0, %1, [%2]" : "=&r"(low), "=r"(high) : "r"(odd) : "memory");
     return low + high;
 #elif defined(FAULT_UNALIGNED_WORD)
-    return *(volatile int *)(void *)(p + 1);
+    int word;
+    __asm__ volatile("ldr %0, [%1]" : "=l"(word) : "l"(p + 1) : "memory");
+    return word;
 #elif defined(FAULT_UNDEFINED)
     __asm__ volatile("udf #0");
 #elif defined(FAULT_RAM_EXECUTION)
@@ -84,9 +86,13 @@ static __attribute__((noinline)) int misbehave(volatile uint8_t *p, int depth)
         (*p)++;
     }
 #elif defined(FAULT_OVERRUN)
-    return tvmgen_hand_arena[TVMGEN_HAND_ARENA_SIZE + *p * 0];
+    volatile uint8_t *volatile hidden = p;
+    return hidden[TVMGEN_HAND_ARENA_SIZE - 24];
 #elif defined(FAULT_SHIFT)
     return depth << (*p * 0 + 33);
+#elif defined(FAULT_TOO_BIG)
+    static volatile uint8_t huge[5 << 20];
+    return huge[depth];
 #elif defined(FAULT_STATUS)
     return 5;
 #endif
