@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -54,7 +55,7 @@ def table(result: dict[str, Any]) -> Table:
     """The figures of `measure` for a reader."""
     profile = result["profile"]
     sram, flash = profile["sram"], profile["flash"]
-    shown = Table(title=f"Fashion-MNIST on {profile['board']}", show_header=False)
+    shown = Table(title=f"Fashion-MNIST on {profile['board']}", show_header=False, box=box.SIMPLE)
     shown.add_column(style="bold")
     shown.add_column(justify="right")
     shown.add_column()
@@ -65,15 +66,15 @@ def table(result: dict[str, Any]) -> Table:
     row(
         "accuracy on the device", f"{100 * result['accuracy']:.1f} %", f"{result['samples']} images"
     )
-    row("same class as onnxruntime", f"{100 * result['same_class']:.1f} %")
+    row("same class as reference", f"{100 * result['same_class']:.1f} %", "onnxruntime")
     difference = result["largest_difference"]
     row(
-        "outputs equal to onnxruntime",
+        "same outputs",
         f"{100 * result['equal']:.2f} %",
         f"largest difference {difference} int8 step{'' if difference == 1 else 's'}",
     )
     row(
-        "instructions per inference",
+        "instructions/inference",
         f"{profile['instructions']:,}",
         f"{profile['instructions_per_mac']:.2f} per MAC, {profile['macs']:,} MACs",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import io
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -113,7 +114,7 @@ def test_the_demo_agrees_with_the_reference(demo: ModuleType) -> None:
     assert result["same_class"] >= 0.99
     assert result["largest_difference"] <= 1
     profile = result["profile"]
-    console = Console(record=True, width=120, quiet=True)
+    console = Console(record=True, width=100, file=io.StringIO())
     console.print(demo.table(result))
     text = console.export_text()
     for figure in (profile["instructions"], profile["sram"]["total"], profile["flash"]["total"]):
