@@ -44,6 +44,13 @@ def identifier(name: str, fallback: str) -> str:
     return f"{fallback}_{name}" if name[0].isdigit() else name
 
 
+def as_node(expression: Expression) -> Node:
+    """The expression if it is an operator's result."""
+    if not isinstance(expression, Node):
+        raise UnsupportedError("an operand that no operator computes")
+    return expression
+
+
 def quantisation(node: Node) -> Quantisation:
     """Scale and zero point, in int8 terms, of a quantize or dequantize node."""
     scale, zero_point = node[1], node[2]

@@ -29,7 +29,7 @@ _WINDOW: dict[str, Callable[[Any], Any]] = {
     "padding": _integers,
     "dilation": _integers,
 }
-_POOL = {
+_POOL: dict[str, Callable[[Any], Any]] = {
     **_WINDOW,
     "pool_size": _integers,
     "ceil_mode": bool,
@@ -170,8 +170,9 @@ def read(module: tvm.IRModule) -> Graph:
 
 def _composite(module: tvm.IRModule, call: relax.Call, reader: _Reader) -> tuple[str, Node]:
     function = module[call.op] if isinstance(call.op, tvm.ir.GlobalVar) else None
-    composite = str(function.attrs["Composite"]) if function and function.attrs else ""
-    if not composite.startswith(PREFIX):
+    attributes = function.attrs if function is not None else None
+    composite = str(attributes["Composite"]) if attributes and "Composite" in attributes else ""
+    if function is None or not composite.startswith(PREFIX):
         return "", reader.call(call)
     inside: dict[relax.Var, Expression] = {}
     for parameter, argument in zip(function.params, call.args, strict=True):

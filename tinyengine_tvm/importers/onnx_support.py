@@ -50,6 +50,12 @@ class _Graph:
         _require(node.input[index] in self.constants, f"its {what} isn't constant")
         return self.constants[node.input[index]]
 
+    def required(self, node: onnx.NodeProto, index: int, what: str) -> np.ndarray:
+        found = self.constant(node, index, what)
+        if found is None:
+            raise _Unsupported(f"its {what} is missing")
+        return found
+
     def from_dequantize(self, name: str) -> bool:
         producer = self.producers.get(name)
         while producer is not None and producer.op_type in _MOVES:
@@ -151,8 +157,7 @@ def _pad(graph: _Graph, node: onnx.NodeProto, attributes: dict[str, Any]) -> Non
     mode = attributes.get("mode", b"constant")
     _require(mode == b"constant", f"mode {mode.decode(errors='replace')}")
     rank = graph.rank(node.input[0])
-    pads = graph.constant(node, 1, "padding")
-    _require(pads is not None, "its padding is missing")
+    pads = graph.required(node, 1, "padding")
     axes = graph.constant(node, 3, "list of axes")
     count = rank if axes is None else axes.size
     if axes is not None:
@@ -177,14 +182,14 @@ def _resize(graph: _Graph, node: onnx.NodeProto, attributes: dict[str, Any]) -> 
     _require(coordinates in known, f"coordinates {coordinates.decode(errors='replace')}")
     shape = graph.shapes[node.input[0]]
     _require(len(shape) == 4, "it isn't two-dimensional")
-    scales, sizes = graph.constant(node, 2, "scale"), graph.constant(node, 3, "size")
+    scales = graph.constant(node, 2, "scale")
     if scales is not None and scales.size:
-        _require(scales.size == 4 and np.all(scales[:2] == 1), f"scales {scales.tolist()}")
+        _require(scales.size == 4 and bool(np.all(scales[:2] == 1)), f"scales {scales.tolist()}")
         exact = np.array(shape) * scales.astype(np.float64)
         _require(bool(np.all(np.rint(exact) == exact)), f"scales {scales.tolist()}")
     else:
-        _require(sizes is not None and sizes.size == 4, "neither scales nor sizes")
-        _require(tuple(sizes[:2].tolist()) == shape[:2], f"sizes {sizes.tolist()}")
+        given = graph.required(node, 3, "size").tolist()
+        _require(len(given) == 4 and tuple(given[:2]) == shape[:2], f"sizes {given}")
     _quantised(graph, node, 0, "input")
 
 
@@ -199,9 +204,9 @@ def _shape_operand(graph: _Graph, node: onnx.NodeProto, attributes: dict[str, An
 
 
 def _conversion(graph: _Graph, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
-    scale = graph.constant(node, 1, "scale")
+    scale = graph.required(node, 1, "scale")
     zero_point = graph.constant(node, 2, "zero point")
-    _require(scale is not None and scale.dtype == np.float32, "its scale isn't float32")
+    _require(scale.dtype == np.float32, "its scale isn't float32")
     _require(bool(np.all(np.isfinite(scale)) and np.all(scale >= 0)), "its scale")
     _require(not attributes.get("block_size", 0), "blocks of scales")
     _require(attributes.get("saturate", 1) == 1, "saturate 0")

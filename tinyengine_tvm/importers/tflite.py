@@ -54,9 +54,10 @@ class _Converter(OperatorConverter):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        converters: dict[str, Callable[..., Any]] = vars(self)["convert_map"]
         self.convert_map = {
             name: functools.partial(self._checked, name, convert)
-            for name, convert in self.convert_map.items()
+            for name, convert in converters.items()
         }
 
     def _checked(self, name: str, convert: Callable[..., Any], op: Any) -> Any:

@@ -5,10 +5,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..network import Clip, Network
+from ..network import (
+    Add,
+    AveragePool2D,
+    Clip,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    MaxPool2D,
+    Mul,
+    Network,
+    Requantize,
+)
 from .edit import Edit
 
 Clamp = tuple[int, int]
+
+_CLAMPED = (
+    Add,
+    AveragePool2D,
+    Clip,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    MaxPool2D,
+    Mul,
+    Requantize,
+)
 
 
 def fuse_clip(network: Network) -> Network:
@@ -20,7 +43,7 @@ def fuse_clip(network: Network) -> Network:
         before = edit.producer(clip.inputs[0])
         if clip.clamp == (-128, 127) and edit.alias(clip.output, clip.inputs[0]):
             continue
-        if before is None or not hasattr(before, "clamp"):
+        if not isinstance(before, _CLAMPED):
             continue
         if edit.only_consumer(before.output) is not clip:
             continue

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...network import Mode, Quantisation
-from ..lower import UnsupportedError, quantisation
+from ..lower import UnsupportedError, as_node, quantisation
 from ..tree import Expression, Node
 
 Clamp = tuple[int, int]
@@ -65,9 +65,7 @@ def result_of(root: Node, mode: Mode) -> tuple[Expression, Quantisation, Clamp]:
     node = root
     if node.op == "clip":
         clamp = stored_clamp(node, node.dtype)
-        inner = node[0]
-        assert isinstance(inner, Node)
-        node = inner
+        node = as_node(node[0])
     if node.op != "quantize":
         raise UnsupportedError("a result that isn't quantised")
     quantised = quantisation(node)

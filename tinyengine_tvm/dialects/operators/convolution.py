@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from ...network import Conv2D, DepthwiseConv2D, Padding, Tensor
 from ..lower import Lowering, UnsupportedError
-from ..tree import Call, Node
+from ..tree import Call
 from .activation import result_of
-from .weights import bias, weights
+from .weights import bias, product_and_bias, weights
 
 _TO_OHWI = {"HWIO": (3, 0, 1, 2), "OIHW": (0, 2, 3, 1), "HWOI": (2, 0, 1, 3)}
 
@@ -15,19 +15,15 @@ _TO_OHWI = {"HWIO": (3, 0, 1, 2), "OIHW": (0, 2, 3, 1), "HWOI": (2, 0, 1, 3)}
 def convolution(lowering: Lowering, call: Call) -> Tensor:
     """quantize(conv2d(dequantize(x), weights) + bias), with relu or clip."""
     value, quantised, clamp = result_of(call.root, lowering.mode)
-    assert isinstance(value, Node)
-    added = None
-    if value.op == "add":
-        value, added = value[0], value[1]
-    assert isinstance(value, Node)
-    attributes = value.attributes
+    product, added = product_and_bias(value)
+    attributes = product.attributes
     if attributes["dilation"] != (1, 1):
         raise UnsupportedError(f"dilation {attributes['dilation']}; only 1 is supported")
     if attributes["kernel_layout"] not in _TO_OHWI:
         raise UnsupportedError(f"kernel layout {attributes['kernel_layout']}")
     layout = attributes["data_layout"]
-    x, read = lowering.operand(value[0])
-    data, scale = weights(value[1], _TO_OHWI[attributes["kernel_layout"]])
+    x, read = lowering.operand(product[0])
+    data, scale = weights(product[1], _TO_OHWI[attributes["kernel_layout"]])
     x = lowering.to_nhwc(x, layout)
     channels_in, channels, groups = x.shape[3], data.shape[0], attributes["groups"]
     fields = {

@@ -7,24 +7,20 @@ import math
 
 from ...network import Dense, Tensor
 from ..lower import Lowering, UnsupportedError
-from ..tree import Call, Node
+from ..tree import Call
 from .activation import result_of
-from .weights import bias, weights
+from .weights import bias, product_and_bias, weights
 
 
 def dense(lowering: Lowering, call: Call) -> Tensor:
     """quantize(matmul(dequantize(x), weights) + bias), with relu or clip."""
     value, quantised, clamp = result_of(call.root, lowering.mode)
-    assert isinstance(value, Node)
-    added = None
-    if value.op == "add":
-        value, added = value[0], value[1]
-    assert isinstance(value, Node)
-    x, read = lowering.operand(value[0])
-    if len(value[1].shape) != 2:
-        raise UnsupportedError(f"weights of shape {value[1].shape}")
+    product, added = product_and_bias(value)
+    x, read = lowering.operand(product[0])
+    if len(product[1].shape) != 2:
+        raise UnsupportedError(f"weights of shape {product[1].shape}")
     # matmul takes [in, out], the layer [out, in].
-    data, scale = weights(value[1], (1, 0))
+    data, scale = weights(product[1], (1, 0))
     channels, features = data.shape
     rows = math.prod(x.shape) // features
     x = lowering.reshaped(x, (rows, features))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ...network import Add, Layer, Mul, Softmax, Tensor
-from ..lower import Lowering, UnsupportedError
+from ..lower import Lowering, UnsupportedError, as_node
 from ..tree import Call, Constant, Node
 from .activation import FULL, result_of
 
@@ -21,7 +21,7 @@ def multiply(lowering: Lowering, call: Call) -> Tensor:
 
 def _binary(lowering: Lowering, call: Call, kind: type[Layer]) -> Tensor:
     value, quantised, clamp = result_of(call.root, lowering.mode)
-    assert isinstance(value, Node)
+    value = as_node(value)
     a, _ = lowering.operand(value[0])
     b, _ = lowering.operand(value[1])
     shape = call.result.shape
@@ -46,10 +46,10 @@ def softmax(lowering: Lowering, call: Call) -> Tensor:
         beta = 1.0
     else:
         inner, quantised, clamp = result_of(root, lowering.mode)
-        assert isinstance(inner, Node)
+        value = as_node(inner)
         if clamp != FULL:
             raise UnsupportedError("a clip after softmax")
-        value, operand, beta = inner, inner[0], 1.0
+        operand, beta = value[0], 1.0
         if isinstance(operand, Node) and operand.op == "multiply":
             factor = operand[1]
             if not isinstance(factor, Constant) or factor.data.size != 1:

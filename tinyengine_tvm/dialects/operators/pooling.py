@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from ...network import AveragePool2D, Layer, MaxPool2D, Mean, Padding, Quantisation, Tensor
-from ..lower import Lowering, UnsupportedError
-from ..tree import Call, Expression, Node
+from ..lower import Lowering, UnsupportedError, as_node
+from ..tree import Call, Node
 from .activation import FULL, Clamp, result_of, stored_clamp
 from .convolution import padding_of
 
@@ -26,19 +26,16 @@ def average_pool2d(lowering: Lowering, call: Call) -> Tensor:
     rounds as TFLite does.
     """
     root = call.root
-    under = root[0] if root.op == "clip" else root
-    if isinstance(under, Node) and under.op == "astype":
+    under = as_node(root[0]) if root.op == "clip" else root
+    if under.op == "astype":
         cast, clamp = _clipped(call)
-        pool = cast[0]
-        assert isinstance(pool, Node)
-        widened = pool[0]
-        assert isinstance(widened, Node)
-        x = lowering.tensor(widened[0])
+        pool = as_node(cast[0])
+        x = lowering.tensor(as_node(pool[0])[0])
         if x.quantisation is None:
             raise UnsupportedError("pooling of float32; quantise its input and output")
         return _pool(lowering, call, AveragePool2D, pool, x, x.quantisation, clamp)
     value, quantised, clamp = result_of(root, lowering.mode)
-    assert isinstance(value, Node)
+    value = as_node(value)
     x, read = lowering.operand(value[0])
     if lowering.mode == "tflite" and read != quantised:
         raise UnsupportedError("average pooling between two quantisations")
@@ -49,9 +46,7 @@ def _clipped(call: Call) -> tuple[Node, Clamp]:
     root = call.root
     if root.op != "clip":
         return root, FULL
-    inner: Expression = root[0]
-    assert isinstance(inner, Node)
-    return inner, stored_clamp(root, root.dtype)
+    return as_node(root[0]), stored_clamp(root, root.dtype)
 
 
 def _pool(
@@ -107,7 +102,7 @@ def _stretched(
 def mean(lowering: Lowering, call: Call) -> Tensor:
     """quantize(mean(dequantize(x)))."""
     value, quantised, clamp = result_of(call.root, lowering.mode)
-    assert isinstance(value, Node)
+    value = as_node(value)
     if clamp != FULL:
         raise UnsupportedError("a clip after a mean")
     x, _ = lowering.operand(value[0])

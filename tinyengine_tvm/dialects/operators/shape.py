@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ...network import Concat, Mode, Pad, ResizeNearest, Tensor
-from ..lower import Lowering, UnsupportedError
+from ..lower import Lowering, UnsupportedError, as_node
 from ..tree import Call, Node
 from .activation import FULL, result_of, stored, stored_clamp
 
@@ -32,8 +32,7 @@ def concat(lowering: Lowering, call: Call) -> Tensor:
     root = call.root
     if root.op == "clip" and stored_clamp(root, root.dtype) != FULL:
         raise UnsupportedError("a clip after a concatenation")
-    node = root[0] if root.op == "clip" else root
-    assert isinstance(node, Node)
+    node = as_node(root[0]) if root.op == "clip" else root
     fields = node.operands
     if len(fields) == 1 and isinstance(fields[0], Node) and fields[0].op == "tuple":
         fields = fields[0].operands
@@ -59,11 +58,10 @@ def pad(lowering: Lowering, call: Call) -> Tensor:
         value = node.attributes["pad_value"] - (128 if node.dtype == "uint8" else 0)
     else:
         inner, quantised, clamp = result_of(node, lowering.mode)
-        assert isinstance(inner, Node)
-        x, read = lowering.operand(inner[0])
+        node = as_node(inner)
+        x, read = lowering.operand(node[0])
         if read != quantised or clamp != FULL:
             raise UnsupportedError("pad between two quantisations")
-        node = inner
         value = min(max(stored(node.attributes["pad_value"], quantised, lowering.mode), -128), 127)
     if node.attributes["pad_mode"] != "constant":
         raise UnsupportedError(f"pad mode {node.attributes['pad_mode']}")
@@ -87,11 +85,10 @@ def resize2d(lowering: Lowering, call: Call) -> Tensor:
             raise UnsupportedError("resize of float32; quantise its input and output")
     else:
         inner, quantised, clamp = result_of(node, lowering.mode)
-        assert isinstance(inner, Node)
-        x, read = lowering.operand(inner[0])
+        node = as_node(inner)
+        x, read = lowering.operand(node[0])
         if read != quantised or clamp != FULL:
             raise UnsupportedError("resize between two quantisations")
-        node = inner
     attributes = node.attributes
     if attributes["method"] != "nearest_neighbor":
         raise UnsupportedError(f"resize by {attributes['method']}; only nearest is supported")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...network import Mode
-from ..lower import UnsupportedError, to_int8
+from ..lower import UnsupportedError, as_node, to_int8
 from ..tree import Constant, Expression, Node
 
 
@@ -24,6 +24,12 @@ class _Quantised:
         return _Quantised(
             _move(self.data, node), _move(self.scale, node), _move(self.zero_point, node)
         )
+
+
+def product_and_bias(value: Expression) -> tuple[Node, Expression | None]:
+    """Parts `product + bias`; None without bias."""
+    node = as_node(value)
+    return (as_node(node[0]), node[1]) if node.op == "add" else (node, None)
 
 
 def _move(array: np.ndarray, node: Node) -> np.ndarray:
@@ -92,10 +98,10 @@ def weights(expression: Expression, to_layout: tuple[int, ...]) -> tuple[np.ndar
 
 
 def _evaluated_scales(expression: Expression) -> int:
-    while isinstance(expression, Node) and expression.op != "dequantize":
-        expression = expression[0]
-    assert isinstance(expression, Node)
-    return _number(expression[1]).size
+    node = as_node(expression)
+    while node.op != "dequantize":
+        node = as_node(node[0])
+    return _number(node[1]).size
 
 
 def bias(
