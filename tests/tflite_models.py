@@ -51,7 +51,7 @@ def run_tflite_micro(model: bytes, inputs: Sequence[np.ndarray]) -> list[np.ndar
     """The outputs of a model for one set of inputs, in the model's order."""
     from tflite_micro.python.tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 22)
     for i, value in enumerate(inputs):
         interpreter.set_input(np.ascontiguousarray(value), i)
     interpreter.invoke()

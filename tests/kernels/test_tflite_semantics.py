@@ -42,6 +42,22 @@ def test_softmax_of_every_difference(scale, beta):
     assert_equal((network, [x]))
 
 
+@pytest.mark.parametrize(("scale", "depth"), [(0.08727, 154), (0.11385, 246)])
+def test_softmax_of_many_rows(scale, depth):
+    # The last Newton step and the least exponentials decide one value in some 100,000.
+    rng = np.random.default_rng(7)
+    x = rng.integers(-128, 128, (2500, depth)).astype(np.int8)
+    x[::2] = np.clip(rng.normal(0, 6, (1250, depth)), -128, 127)
+    layer = Softmax("softmax", ("x",), "y")
+    network = one_layer(
+        "tflite",
+        layer,
+        [tensor("x", x.shape, Quantisation(scale, 0))],
+        tensor("y", x.shape, Quantisation(1 / 256, -128)),
+    )
+    assert_equal((network, [x]))
+
+
 @pytest.mark.parametrize("ratio", [1e-4, 0.99, 1.0, 3.0, 1000.0])
 def test_mean_of_many_elements(ratio):
     rng = np.random.default_rng(5)

@@ -66,8 +66,8 @@ def reference(network: Network, layer: Mean, inputs: list[np.ndarray]) -> np.nda
 
 
 TFLITE = """\
-static void @NAME@(const int8_t *x, int32_t zero_x, int32_t zero_y, int32_t multiplier,
-    int32_t shift, int8_t *y)
+static void @NAME@(const int8_t *x, int32_t zero_x,
+    int32_t zero_y, int32_t multiplier, int32_t shift, int8_t *y)
 {
     {{ loops | indent }}
 }
@@ -80,8 +80,8 @@ int32_t sum = -@COUNT@ * zero_x;
 TFLITE_STEP = "sum += x[@INDEX@];"
 
 ONNX = """\
-static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x, int32_t zero_y, float scale_y,
-    int8_t *y)
+static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
+    int32_t zero_y, float scale_y, int8_t *y)
 {
     {{ loops | indent }}
 }

@@ -78,7 +78,7 @@ def _in_order(values: np.ndarray) -> np.ndarray:
 
 WINDOW = """\
     for (int32_t oy = 0; oy < {{ g.out_height }}; ++oy) {
-        const int32_t top = oy * {{ g.sy }} - {{ g.pad_top }};
+        const int32_t top = {{ top }};
 {% if g.padded %}
         const int32_t y0 = top < 0 ? 0 : top;
         const int32_t y1 = top + {{ g.kh }} < {{ g.height }} ? top + {{ g.kh }} : {{ g.height }};
@@ -87,7 +87,7 @@ WINDOW = """\
         const int32_t y1 = top + {{ g.kh }};
 {% endif %}
         for (int32_t ox = 0; ox < {{ g.out_width }}; ++ox) {
-            const int32_t left = ox * {{ g.sx }} - {{ g.pad_left }};
+            const int32_t left = {{ left }};
 {% if g.padded %}
             const int32_t x0 = left < 0 ? 0 : left;
             const int32_t x1 = left + {{ g.kw }} < {{ g.width }} ? left + {{ g.kw }} : {{ g.width }};
@@ -107,7 +107,7 @@ static void @NAME@(const int8_t *x, int32_t low, int32_t high, int8_t *y)
             for (int32_t channel = 0; channel < {{ g.channels }}; ++channel) {
                 int32_t largest = low;
                 for (int32_t iy = y0; iy < y1; ++iy) {
-                    const int8_t *in = x + (iy * {{ g.width }} + x0) * {{ g.depth }} + channel;
+                    const int8_t *in = x + (iy * {{ g.width }} + x0){{ pixel }} + channel;
                     for (int32_t ix = x0; ix < x1; ++ix) {
                         largest = *in > largest ? *in : largest;
                         in += {{ g.depth }};
@@ -123,8 +123,8 @@ static void @NAME@(const int8_t *x, int32_t low, int32_t high, int8_t *y)
 
 AVERAGE_TFLITE = (
     """\
-static void @NAME@(const int8_t *x,{{ " int32_t zero," if outside }} \
-int32_t low, int32_t high, int8_t *y)
+static void @NAME@(const int8_t *x,{{ " int32_t zero," if outside }}
+    int32_t low, int32_t high, int8_t *y)
 {
 """
     + WINDOW
@@ -140,7 +140,7 @@ int32_t low, int32_t high, int8_t *y)
             for (int32_t channel = 0; channel < {{ g.channels }}; ++channel) {
                 int32_t sum = {{ "outside * zero" if outside else "0" }};
                 for (int32_t iy = y0; iy < y1; ++iy) {
-                    const int8_t *in = x + (iy * {{ g.width }} + x0) * {{ g.depth }} + channel;
+                    const int8_t *in = x + (iy * {{ g.width }} + x0){{ pixel }} + channel;
                     for (int32_t ix = x0; ix < x1; ++ix) {
                         sum += *in;
                         in += {{ g.depth }};
@@ -180,7 +180,7 @@ static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
                 for (int32_t ix = x0; ix < x1; ++ix) {
                     float column = 0.0f;
                     for (int32_t iy = y0; iy < y1; ++iy) {
-                        const int8_t in = x[(iy * {{ g.width }} + ix) * {{ g.depth }} + channel];
+                        const int8_t in = x[(iy * {{ g.width }} + ix){{ pixel }} + channel];
                         const float value = te_float32((float)(in - zero_x) * scale_x);
                         column = te_float32(column + value);
                     }
@@ -189,7 +189,7 @@ static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
 {% else %}
                 for (int32_t iy = y0; iy < y1; ++iy) {
                     for (int32_t ix = x0; ix < x1; ++ix) {
-                        const int8_t in = x[(iy * {{ g.width }} + ix) * {{ g.depth }} + channel];
+                        const int8_t in = x[(iy * {{ g.width }} + ix){{ pixel }} + channel];
                         const float value = te_float32((float)(in - zero_x) * scale_x);
 {% if order == "lanes" %}
                         sum = te_lane_sum(lane, sum, value, k++, {{ g.kh * g.kw }});
@@ -218,7 +218,7 @@ class MaxPoolPortable(Kernel[MaxPool2D]):
     def emit(self, network: Network, layer: MaxPool2D, configuration: Configuration) -> Code:
         geometry = geometry_of(network, layer)
         return _code(
-            f"te_max_pool_{geometry.label}", render(MAX, g=geometry), [], layer, ("te_clamp",)
+            f"te_max_pool_{geometry.label}", _render(MAX, geometry), [], layer, ("te_clamp",)
         )
 
 
@@ -234,14 +234,29 @@ class AveragePoolPortable(Kernel[AveragePool2D]):
         name = f"te_average_pool_{g.label}"
         if network.mode == "tflite":
             outside = layer.count_padding and g.padded
-            text = render(AVERAGE_TFLITE, g=g, outside=outside)
+            text = _render(AVERAGE_TFLITE, g, outside=outside)
             zero = [str(x.zero_point)] if outside else []
             return _code(name, text, zero, layer, ("te_clamp",))
         order = summation_order(g)
-        text = render(AVERAGE_ONNX, g=g, order=order, count_padding=layer.count_padding)
+        text = _render(AVERAGE_ONNX, g, order=order, count_padding=layer.count_padding)
         values = [s for t in (x, y) for s in (str(t.zero_point), c_float(t.scale))]
         lanes = (LANE_SUM,) if order == "lanes" else ()
         return _code(name, text, values, layer, ("te_float32", "te_quantise_onnx", *lanes))
+
+
+def _render(template: str, g: Geometry, **values: Any) -> str:
+    def start(index: str, stride: int, padding: int) -> str:
+        product = index if stride == 1 else f"{index} * {stride}"
+        return f"{product} - {padding}" if padding else product
+
+    return render(
+        template,
+        g=g,
+        top=start("oy", g.sy, g.pad_top),
+        left=start("ox", g.sx, g.pad_left),
+        pixel=f" * {g.depth}" if g.depth > 1 else "",
+        **values,
+    )
 
 
 def _code(

@@ -249,7 +249,8 @@ class SoftmaxInteger(Kernel[Softmax]):
         y = network.output_of(layer)
         if y.dtype != "int8":
             return False
-        return network.mode == "onnx" or y.quantisation == TFLITE_OUTPUT
+        # TFLite sums in 12 integer bits.
+        return network.mode == "onnx" or (y.quantisation == TFLITE_OUTPUT and y.shape[-1] < 1 << 12)
 
     def emit(self, network: Network, layer: Softmax, configuration: Configuration) -> Code:
         x, y = network.input_of(layer), network.output_of(layer)
