@@ -21,7 +21,7 @@ REGISTERS = "CFSR=0x{cfsr:08x} HFSR=0x00000000 MMFAR=0x"
 FAULTS = {
     "NULL_READ": (r"MemManage fault: access to memory that is not .* at address 0x00000000", 0x82),
     "NULL_WRITE": (r"MemManage fault: access to memory that is not .* at address 0x00000000", 0x82),
-    "CODE_WRITE": (r"MemManage fault: .* a write to read-only memory at address 0x[0-9a-f]{8}", 0x82),
+    "CODE_WRITE": (r"MemManage fault: .* write to read-only memory at address 0x[0-9a-f]{8}", 0x82),
     "UNALIGNED": (r"UsageFault: unaligned access", 1 << 24),
     "UNDEFINED": (r"UsageFault: undefined instruction", 1 << 16),
 }

@@ -87,7 +87,7 @@ class Image:
         return self.symbols[name].address
 
     def function_at(self, address: int) -> str | None:
-        """The name of the function that holds `address`."""
+        """The C name of the function that holds `address`."""
         address &= ~1
         index = bisect_right(self._starts, address) - 1
         if index < 0 or address >= self._text_end:
@@ -95,4 +95,5 @@ class Image:
         found = self._functions[index]
         if found.size and address >= found.address + found.size:
             return None
-        return found.name
+        # gcc names its clones after the function: name.constprop.0, name.part.1
+        return found.name.partition(".")[0] or found.name

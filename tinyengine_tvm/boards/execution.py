@@ -38,6 +38,11 @@ class Execution:
         """The key=value fields of the console line `TINYENGINE <what> ...`, if there is one."""
         return console_line(self.console, what)
 
+    @property
+    def stack_bytes(self) -> int:
+        """The deepest stack of one inference, as a board says it at its end."""
+        return int((self.said("DONE") or {})["stack"])
+
 
 def console_line(console: str, what: str) -> dict[str, str] | None:
     """The key=value fields of the line `TINYENGINE <what> ...`, if there is one."""

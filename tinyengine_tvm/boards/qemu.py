@@ -160,5 +160,4 @@ class QemuBoard(Board):
         timeout_s: float | None = None,
     ) -> RunResult:
         done = self.emulate(program, inputs, timeout_s=timeout_s)
-        said = done.said("DONE") or {}
-        return RunResult(done.outputs, done.samples, int(said["stack"]))
+        return RunResult(done.outputs, done.samples, done.stack_bytes)

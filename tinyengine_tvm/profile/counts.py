@@ -24,9 +24,11 @@ class LayerCounts:
 @dataclass(frozen=True)
 class Counts:
     """One inference. What stands before the first layer's code belongs to it, and what stands
-    after the last one's to that, so that the layers' sum is the whole run."""
+    after the last one's to that, so that the layers' sum is the whole run. stack_bytes: the deepest
+    stack of the inference."""
 
     layers: tuple[LayerCounts, ...]
+    stack_bytes: int
 
     @property
     def instructions(self) -> int:
@@ -56,7 +58,7 @@ class Counts:
         return tuple(FunctionProfile(name, count) for name, count in ranked)
 
 
-def read_counts(text: str, layers: int) -> Counts:
+def read_counts(text: str, layers: int, stack_bytes: int) -> Counts:
     """Parses the file that runtime_c/profile/count.c writes for a model of `layers` layers.
 
     Raises:
@@ -80,4 +82,4 @@ def read_counts(text: str, layers: int) -> Counts:
         raise BoardError("the counting plugin's output is incomplete; is the disk full?")
     if outside:
         raise BoardError(f"the model executed {outside} instructions outside its code")
-    return Counts(tuple(found))
+    return Counts(tuple(found), stack_bytes)

@@ -34,40 +34,49 @@ class Plugin:
     path: Path
 
     def count(
-        self, board: QemuBoard, program: Program, inputs: Mapping[str, np.ndarray], work: Path
+        self,
+        board: QemuBoard,
+        program: Program,
+        inputs: Mapping[str, np.ndarray],
+        work: Path,
     ) -> Counts:
-        """Counts the first sample's inference of a profiling build.
+        """Counts the first sample's inference, by layer if `program` is a profiling build and as
+        one layer if not. `work` is a folder for the plugin's files.
 
         Raises:
             BoardError: as `QemuBoard.emulate`, or what was counted isn't complete.
         """
         image = Image(program.path)
-        layers = len(program.model.layers)
-        numbers = {number for number, _ in image.layer_marks}
+        layers = len(program.model.layers) if program.profiling else 1
+        marks = image.layer_marks if program.profiling else [(0, 0)]
+        numbers = {number for number, _ in marks}
         absent = [str(n) for n in range(layers) if n not in numbers]
         if absent:
             raise BoardError(
                 f"model.c has no TINYENGINE_LAYER mark for layer {', '.join(absent[:5])}; "
                 "compile the model again"
             )
-        plan, out = work / "plan.txt", work / "counts.txt"
+        plan, out = work.resolve() / "plan.txt", work.resolve() / "counts.txt"
         out.unlink(missing_ok=True)
         lines = [
             f"code {image.address('__text_start'):x} {image.address('__text_end'):x}",
             f"entry {image.address(program.model.run_function):x}",
             f"return {image.address('te_model_returned'):x}",
             f"layers {layers}",
-            *(f"layer {number} {address:x}" for number, address in image.layer_marks),
+            *(f"layer {number} {address:x}" for number, address in marks),
             f"out {out}",
         ]
         plan.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        # A comma separates options; doubling it is QEMU's escape.
-        value = str(plan).replace(",", ",,")
-        options = ["-plugin", f"{str(self.path).replace(',', ',,')},plan={value}"]
-        done = board.emulate(program, inputs, options=options)
+        option = f"{_escaped(self.path)},plan={_escaped(plan)}"
+        done = board.emulate(program, inputs, options=["-plugin", option])
         if not out.is_file():
             raise BoardError(f"{board.name}: the counting plugin wrote nothing: {done.console}")
-        return read_counts(out.read_text(encoding="utf-8"), layers)
+        return read_counts(out.read_text(encoding="utf-8"), layers, done.stack_bytes)
+
+
+def _escaped(path: Path) -> str:
+    # A comma separates QEMU's options; doubled it is one.
+    return str(path).replace(",", ",,")
 
 
 def plugin_for(board: QemuBoard) -> Plugin:
@@ -130,7 +139,7 @@ def _require_plugins(plugin: Plugin, board: QemuBoard, program: Path) -> None:
     """Raises PluginUnavailable where QEMU refuses it, with the reason that QEMU gives."""
     # An empty plan is refused by the plugin itself: reaching that proves that QEMU loads it.
     done = subprocess.run(
-        board.command(program, ["-plugin", f"{str(plugin.path).replace(',', ',,')},plan="]),
+        board.command(program, ["-plugin", f"{_escaped(plugin.path)},plan="]),
         cwd=program.parent,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -72,6 +72,9 @@ class AddressCounts:
 class Profile:
     """One inference on a board. Counts are instructions executed.
 
+    instructions: of the profiling build, the sum of its layers. Its layer marks are no
+    instructions, but gcc moves none across them, so that the code may differ by a few from that of
+    the plain build, whose count is `unmarked_instructions`; sizes and stack are the plain build's.
     method: "plugin" (exact, per address) or "icount-timer" (QEMU's instruction clock, read through
     a timer: a total within some ten instructions per ten million, no layers); `note` says why.
     addresses: per layer, for the plugin alone; not part of `to_json`.
@@ -80,6 +83,7 @@ class Profile:
     board: str
     target: str
     instructions: int
+    unmarked_instructions: int
     macs: int
     loads: int | None
     stores: int | None
@@ -103,6 +107,7 @@ class Profile:
             "board": self.board,
             "target": self.target,
             "instructions": self.instructions,
+            "unmarked_instructions": self.unmarked_instructions,
             "macs": self.macs,
             "instructions_per_mac": None if ratio is None else round(ratio, 4),
             "loads": self.loads,

@@ -16,9 +16,9 @@ from ..boards.samples import check_inputs, example_inputs
 from ..boards.tools import require_tools
 from ..errors import BoardError
 from .counts import Counts
-from .footprint import measure_footprint
+from .footprint import Footprint, measure_footprint
 from .plugin import PluginUnavailable, plugin_for
-from .result import Flash, LayerProfile, Profile, Sram
+from .result import LayerProfile, Profile, Sram
 
 
 def profile_model(
@@ -30,8 +30,8 @@ def profile_model(
 ) -> Profile:
     """Profiles the first sample's inference; without `inputs`, one of reproducible noise.
 
-    Sizes and stack are those of the build that users get; instructions are counted in a second
-    build, whose layer marks add no instruction.
+    Sizes and stack are those of the plain build, which users get; instructions by layer are counted
+    in a second one with layer marks.
 
     Raises:
         BoardError: as `Board.build` and `Board.execute`, or the board cannot count.
@@ -40,24 +40,24 @@ def profile_model(
     model = CompiledModel.load(directory)
     sample = _first_sample(model, inputs)
     with scratch_folder(build_dir) as folder:
-        program = board.build(directory, folder / "release")
-        footprint = measure_footprint(counting, program, folder / "release")
-        stack = board.execute(program, sample).stack_bytes
-        if stack is None:
-            raise BoardError(f"{board.name} measured no stack")
-        sram = Sram(footprint.arena, footprint.static, stack)
+        plain = board.build(directory, folder / "plain")
+        footprint = measure_footprint(counting, plain, folder / "plain")
         try:
-            marked, counts = _count(counting, directory, sample, folder / "profile")
+            plugin = plugin_for(counting)
         except PluginUnavailable as reason:
-            return _by_timer(counting, program, sample, sram, footprint.flash, str(reason))
+            return _by_timer(counting, plain, sample, footprint, str(reason))
+        unmarked = plugin.count(counting, plain, sample, folder)
+        marked, counts = count_model(board, directory, folder / "marked", sample)
+        functions = counts.functions(Image(marked.path))
     return Profile(
         board=board.name,
         target=model.target.name,
         instructions=counts.instructions,
+        unmarked_instructions=unmarked.instructions,
         macs=model.macs,
         loads=counts.loads,
         stores=counts.stores,
-        sram=sram,
+        sram=Sram(footprint.arena, footprint.static, unmarked.stack_bytes),
         flash=footprint.flash,
         layers=tuple(
             LayerProfile(
@@ -71,7 +71,7 @@ def profile_model(
             )
             for facts, counted in zip(model.layers, counts.layers, strict=True)
         ),
-        functions=counts.functions(marked),
+        functions=functions,
         method="plugin",
         addresses=tuple(layer.addresses for layer in counts.layers),
     )
@@ -106,13 +106,6 @@ def _counting(board: Board) -> QemuBoard:
     return board
 
 
-def _count(
-    board: QemuBoard, directory: Path, sample: Mapping[str, np.ndarray], folder: Path
-) -> tuple[Image, Counts]:
-    program, counts = count_model(board, directory, folder, sample)
-    return Image(program.path), counts
-
-
 def _first_sample(
     model: CompiledModel, inputs: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
@@ -126,25 +119,27 @@ def _by_timer(
     board: QemuBoard,
     program: Program,
     sample: Mapping[str, np.ndarray],
-    sram: Sram,
-    flash: Flash,
+    footprint: Footprint,
     note: str,
 ) -> Profile:
     model = program.model
+    stack = board.emulate(program, sample).stack_bytes
     done = board.emulate(program, sample, options=["-icount", "shift=0"], timed=True)
     ticks = done.said("TICKS")
     if ticks is None or int(ticks["loop"]) == 0:
         raise BoardError(f"{board.name}: {note}, and its timer doesn't run either")
     run = (int(ticks["run_high"]) << 24) + int(ticks["run_low"])
+    instructions = round(run * TIMER_LOOP_INSTRUCTIONS / int(ticks["loop"]))
     return Profile(
         board=board.name,
         target=model.target.name,
-        instructions=round(run * TIMER_LOOP_INSTRUCTIONS / int(ticks["loop"])),
+        instructions=instructions,
+        unmarked_instructions=instructions,
         macs=model.macs,
         loads=None,
         stores=None,
-        sram=sram,
-        flash=flash,
+        sram=Sram(footprint.arena, footprint.static, stack),
+        flash=footprint.flash,
         layers=tuple(
             LayerProfile(facts.name, facts.op, None, facts.macs, facts.arena_live)
             for facts in model.layers
