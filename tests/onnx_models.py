@@ -244,9 +244,14 @@ def samples(name: str, count: int, seed: int = 1) -> np.ndarray:
 
 
 @cache
-def _quantised_bytes(name: str, unsigned: bool, per_channel: bool) -> bytes:
-    model, calibration = float_model(name), samples(name, 16, seed=0)
-    return quantise(model, calibration, unsigned=unsigned, per_channel=per_channel)
+def _quantised_bytes(name: str, unsigned: bool, per_channel: bool, symmetric: bool) -> bytes:
+    return quantise(
+        float_model(name),
+        samples(name, 16, seed=0),
+        unsigned=unsigned,
+        per_channel=per_channel,
+        symmetric=symmetric,
+    )
 
 
 def quantise(
@@ -255,8 +260,12 @@ def quantise(
     *,
     unsigned: bool = False,
     per_channel: bool = True,
+    symmetric: bool = False,
 ) -> bytes:
-    """The model file that onnxruntime's static QDQ quantisation makes of a float model."""
+    """The model file that onnxruntime's static QDQ quantisation makes of a float model.
+
+    With `symmetric` activations relu and clip stay in the graph; else they vanish in the range.
+    """
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -283,13 +292,16 @@ def quantise(
             per_channel=per_channel,
             activation_type=QuantType.QUInt8 if unsigned else QuantType.QInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": symmetric},
         )
         return target.read_bytes()
 
 
-def quantised(name: str, *, unsigned: bool = False, per_channel: bool = True) -> onnx.ModelProto:
+def quantised(
+    name: str, *, unsigned: bool = False, per_channel: bool = True, symmetric: bool = False
+) -> onnx.ModelProto:
     """The network as an int8 (or uint8) QDQ model."""
-    return onnx.load_from_string(_quantised_bytes(name, unsigned, per_channel))
+    return onnx.load_from_string(_quantised_bytes(name, unsigned, per_channel, symmetric))
 
 
 def save(name: str, folder: Path, **options: bool) -> Path:

@@ -214,7 +214,10 @@ class Lowering:
 
     def _inputs(self) -> dict[str, str]:
         source = {}
-        for value, file_name in zip(self.graph.inputs, self.graph.input_names, strict=True):
+        graph = self.graph
+        for value, file_name, stated in zip(
+            graph.inputs, graph.input_names, graph.input_quantisations, strict=True
+        ):
             name = self._free(identifier(file_name, "input"))
             if len(value.shape) > 1 and value.shape[0] != 1:
                 raise ModelError(
@@ -227,7 +230,7 @@ class Lowering:
                 )
             known = None
             if value.dtype == "int8":
-                known = _read_as(self.graph, value)
+                known = stated or _read_as(graph, value)
                 if known is None:
                     raise ModelError(f"input '{file_name}' is int8 without a quantisation")
             self.tensors[name] = Tensor(name, value.shape, value.dtype, known)

@@ -10,7 +10,8 @@ import tvm
 from tvm import relax
 
 from ..errors import ModelError
-from .names import INPUT_NAMES, OUTPUT_NAMES
+from ..network import Quantisation
+from .attributes import INPUT_NAMES, INPUT_SCALES, INPUT_ZERO_POINTS, OUTPUT_NAMES
 from .tree import Call, Constant, Expression, Graph, Node, Value
 
 PREFIX = "tinyengine."
@@ -165,7 +166,18 @@ def read(module: tvm.IRModule) -> Graph:
     if len(output_names) != len(outputs):
         single = len(outputs) == 1
         output_names = ["output" if single else f"output_{i}" for i in range(len(outputs))]
-    return Graph(inputs, tuple(calls), tuple(outputs), tuple(input_names), tuple(output_names))
+    parameters = zip(
+        attributes.get(INPUT_SCALES, []), attributes.get(INPUT_ZERO_POINTS, []), strict=True
+    )
+    known = [Quantisation(float(s), int(z)) if float(s) > 0 else None for s, z in parameters]
+    return Graph(
+        inputs,
+        tuple(calls),
+        tuple(outputs),
+        tuple(input_names),
+        tuple(output_names),
+        tuple(known) if len(known) == len(inputs) else (None,) * len(inputs),
+    )
 
 
 def _composite(module: tvm.IRModule, call: relax.Call, reader: _Reader) -> tuple[str, Node]:

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..network import Quantisation
+
 
 @dataclass(frozen=True)
 class Value:
@@ -74,6 +76,8 @@ class Graph:
     outputs: tuple[Value, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+    input_quantisations: tuple[Quantisation | None, ...]
+    """What the file says of each input; None where only its readers tell."""
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,11 +52,11 @@ def load_model(path: str | os.PathLike[str]) -> tvm.IRModule:
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
     """Turns whatever TVM and the parsers raise into one ModelError, and keeps them quiet."""
-    chatter = io.StringIO()
     try:
         with (
             warnings.catch_warnings(),
-            contextlib.redirect_stdout(chatter),
+            contextlib.redirect_stdout(io.StringIO()),
+            _silent_descriptor(2),
             _quiet("onnx"),
         ):
             warnings.simplefilter("ignore")
@@ -67,6 +68,20 @@ def refusals(what: str) -> Iterator[None]:
         # TVM puts a traceback of its own before the message.
         reason = lines[-1].strip() if lines else type(error).__name__
         raise ModelError(f"'{what}' is damaged or not supported by TVM: {reason}") from error
+
+
+@contextlib.contextmanager
+def _silent_descriptor(number: int) -> Iterator[None]:
+    """TVM's C++ side writes its warnings straight to the descriptor."""
+    sys.stderr.flush()
+    kept = os.dup(number)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), number)
+        yield
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
 
 
 @contextlib.contextmanager

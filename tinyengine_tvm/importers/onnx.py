@@ -11,7 +11,7 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
-from ..dialects.names import INPUT_NAMES, OUTPUT_NAMES
+from ..dialects.attributes import INPUT_NAMES, OUTPUT_NAMES
 from ..errors import ModelError
 from .onnx_support import check_operators
 

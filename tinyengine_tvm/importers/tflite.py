@@ -15,7 +15,12 @@ from tvm import relax
 from tvm.relax.frontend.tflite import from_tflite
 from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
-from ..dialects.names import INPUT_NAMES, OUTPUT_NAMES
+from ..dialects.attributes import (
+    INPUT_NAMES,
+    INPUT_SCALES,
+    INPUT_ZERO_POINTS,
+    OUTPUT_NAMES,
+)
 from ..errors import ModelError
 from .tflite_check import check_structure
 from .tflite_support import check_operators
@@ -33,12 +38,22 @@ def load_tflite(data: bytes) -> tvm.IRModule:
     def names(indices: Any) -> list[str]:
         return [graph.Tensors(int(i)).Name().decode(errors="replace") for i in indices]
 
+    parameters = [_parameters(graph.Tensors(int(i))) for i in graph.InputsAsNumpy()]
     return module.with_attrs(
         {
+            INPUT_SCALES: [scale for scale, _ in parameters],
+            INPUT_ZERO_POINTS: [zero_point for _, zero_point in parameters],
             INPUT_NAMES: names(graph.InputsAsNumpy()),
             OUTPUT_NAMES: names(graph.OutputsAsNumpy()),
         }
     )
+
+
+def _parameters(tensor: Any) -> tuple[float, int]:
+    found = tensor.Quantization()
+    if found is None or found.ScaleLength() != 1:
+        return 0.0, 0
+    return float(found.Scale(0)), int(found.ZeroPoint(0))
 
 
 class _Converter(OperatorConverter):
@@ -75,6 +90,14 @@ class _Converter(OperatorConverter):
                 f"file says {declared}; the file is damaged"
             )
         return result
+
+    def get_tensors(self, tensors_idx_list: Any) -> list[Any]:
+        """One scale for the whole tensor has no axis, whatever the file says of it."""
+        wrappers = super().get_tensors(tensors_idx_list)
+        for wrapper in wrappers:
+            if wrapper.qnn_params and wrapper.tensor.Quantization().ScaleLength() == 1:
+                wrapper.qnn_params["axis"] = 0
+        return list(wrappers)
 
     def convert_qnn_fused_activation_function(
         self, expr: Any, fused_activation_fn: int, scale: Any, zero_point: Any, dtype: str
