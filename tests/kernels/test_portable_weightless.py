@@ -41,6 +41,11 @@ from tinyengine_tvm.network import (
 from tinyengine_tvm.targets import get_target
 
 MODES = ("tflite", "onnx")
+WITH_FLOATS = {
+    "tflite": ("quantize", "dequantize"),
+    "onnx": ("add", "mul", "average_pool", "mean", "quantize", "dequantize"),
+}
+"""Whose results a careless compiler could change."""
 
 
 def expected(sample: Sample) -> np.ndarray:
@@ -49,9 +54,9 @@ def expected(sample: Sample) -> np.ndarray:
     return result[network.outputs[0]]
 
 
-def assert_c_equals_semantics(chosen: list[Sample]) -> None:
+def assert_c_equals_semantics(chosen: list[Sample], reckless: bool = True) -> None:
     cases = [case_of(network, inputs) for network, inputs in chosen]
-    for flags in (SANITISED, RECKLESS):
+    for flags in (SANITISED, RECKLESS) if reckless else (SANITISED,):
         for sample, output in zip(chosen, run_kernels(cases, flags), strict=True):
             np.testing.assert_array_equal(output, expected(sample), str(sample[0].layers))
 
@@ -59,7 +64,7 @@ def assert_c_equals_semantics(chosen: list[Sample]) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operator", WEIGHTLESS)
 def test_random_layers(operator, mode):
-    assert_c_equals_semantics(samples(operator, mode, 60))
+    assert_c_equals_semantics(samples(operator, mode, 60), operator in WITH_FLOATS[mode])
 
 
 @pytest.mark.parametrize("mode", MODES)
