@@ -13,6 +13,7 @@ from tinyengine_tvm.kernels.dsp.requantise import (
     one_sided,
     rescaling_of,
     single,
+    single_uniform,
     two_step,
 )
 from tinyengine_tvm.network import Dense, Network, Quantisation, Tensor, verify
@@ -102,6 +103,46 @@ def test_single():
         y = ssat8(smmla(acc, constants.multiplier, constants.rounding) >> constants.shift)
         np.testing.assert_array_equal(np.clip(y, *how.clamp), requantise(acc, how))
     assert applied > 150
+
+
+@pytest.mark.parametrize("sequence", [one_sided, single_uniform])
+def test_wanted_shift(sequence):
+    """Whatever shift is asked for, the result is the same or the sequence is refused."""
+    applied, seed = 0, 5
+    mode = "tflite" if sequence is one_sided else "onnx"
+    for how, bounds, acc in cases(mode, range(2, 14), seed):
+        for wanted in (None, 8, 10, 13):
+            constants = sequence(how, bounds, 8, wanted)
+            if constants is None:
+                continue
+            applied += 1
+            assert wanted is None or constants.shift == wanted
+            scaled = acc << constants.prescale
+            y = ssat8(smmla(scaled, constants.multiplier, constants.rounding) >> constants.shift)
+            np.testing.assert_array_equal(np.clip(y, *how.clamp), requantise(acc, how))
+    assert applied > 150
+
+
+@pytest.mark.parametrize("mode", ["tflite", "onnx"])
+def test_settled_channels(mode):
+    """A channel whose accumulator moves without moving its output becomes a constant."""
+    quantisation = Quantisation(0.05, -7)
+    tensors = {n: Tensor(n, (1, 3), "int8", quantisation) for n in "xy"}
+    weight = np.array([[50, -60, 70], [1, -2, 3], [1, 1, 1]], np.int8)
+    scales = np.array([0.003, 1e-9, 1e-6], np.float32)
+    layer = Dense("d", ("x",), "y", weight, scales, np.array([40, 5, 20_000_000], np.int32))
+    network = verify(Network("n", mode, tensors, (layer,), ("x",), ("y",)))
+    new = rescaling_of(network, layer, fold_settled=True)
+    assert new.constant.tolist() == [False, True, True]
+    assert rescaling_of(network, layer).constant.tolist() == [False, False, False]
+    folded = np.where(new.constant[:, None], 0, weight).astype(np.int64)
+    rng = np.random.default_rng(6)
+    for _ in range(50):
+        x = rng.integers(-128, 128, (1, 3)).astype(np.int8)
+        accumulator = (x.astype(np.int64) + 7) @ folded.T + new.bias
+        np.testing.assert_array_equal(
+            requantise(accumulator, new.how), dense_reference(network, layer, [x])
+        )
 
 
 def test_single_refuses_ties():

@@ -123,16 +123,24 @@ def two_step(how: Requantisation, bounds: AccumulatorRange) -> TwoStep | None:
 
 
 def one_sided(
-    how: Requantisation, bounds: AccumulatorRange, most_prescale: int = 8
+    how: Requantisation,
+    bounds: AccumulatorRange,
+    most_prescale: int = 8,
+    wanted_shift: int | None = None,
 ) -> OneSided | None:
-    """The one_sided constants with the least prescale, or None where the proof doesn't hold."""
+    """The one_sided constants with the least prescale, or None where the proof doesn't hold.
+
+    `wanted_shift` asks for a certain E, so that layers can share code that holds it.
+    """
     if how.mode != "tflite" or how.clamp[0] < how.zero_point or np.any(how.multiplier == 0):
         return None
     e = -how.shift.astype(np.int64)
     if np.any(e < 1):
         return None
-    shift = int(e.max()) + 1
+    shift = int(e.max()) + 1 if wanted_shift is None else wanted_shift
     d = shift - e
+    if np.any(d < 1):
+        return None
     rounding = (
         (np.int64(1) << (shift - 1)) + (np.int64(1) << (d - 1)) + how.zero_point * (1 << shift)
     )
@@ -172,6 +180,36 @@ def single(how: Requantisation, bounds: AccumulatorRange) -> Single | None:
     return Single(how.multiplier.copy(), rounding.astype(np.int32), (e - 1).astype(np.int32))
 
 
+def single_uniform(
+    how: Requantisation,
+    bounds: AccumulatorRange,
+    most_prescale: int = 8,
+    wanted_shift: int | None = None,
+) -> OneSided | None:
+    """The single sequence with one shift for the layer, in the form of one_sided's constants.
+
+    The accumulator arrives multiplied by 2**prescale (0 to `most_prescale`), which makes the
+    channels' shifts equal: y = SSAT(SMMLA(acc << prescale, m, R) >> shift).
+    """
+    each = single(how, bounds)
+    if each is None:
+        return None
+    least = int(each.shift.max())
+    shift = least if wanted_shift is None else wanted_shift
+    prescale = shift - each.shift.astype(np.int64)
+    if shift > 23 or np.any(prescale < 0) or np.any(prescale > most_prescale):
+        return None
+    rounding = np.full(len(prescale), (1 << (shift - 1)) + how.zero_point * (1 << shift), np.int64)
+    scaled = bounds.magnitude << prescale
+    product = ((scaled * how.multiplier.astype(np.int64)) >> 32) + 1
+    limit = (1 << 31) - 1
+    if np.any(scaled > limit) or np.any(np.abs(rounding) + product > limit):
+        return None
+    return OneSided(
+        how.multiplier.copy(), rounding.astype(np.int32), prescale.astype(np.int32), shift
+    )
+
+
 def _scaled_magnitude(m: np.ndarray, bounds: AccumulatorRange) -> np.ndarray:
     """Greatest |x| after the doubling high multiplication, rounded up."""
     return ((bounds.magnitude * m) >> 31) + 1
@@ -190,30 +228,49 @@ class Rescaling:
     bias: np.ndarray
     how: Requantisation
     bounds: AccumulatorRange
+    constant: np.ndarray
+    """bool [channels]: channels whose output never changes; their weights count as zero."""
 
 
-def rescaling_of(network: Network, layer: Conv2D | DepthwiseConv2D | Dense) -> Rescaling:
+def rescaling_of(
+    network: Network, layer: Conv2D | DepthwiseConv2D | Dense, fold_settled: bool = False
+) -> Rescaling:
     """The requantisation of a layer, with channels that never change made harmless.
 
     A channel whose weights are all zero often has a scale of next to nothing, hence a multiplier of 0
     or a huge shift that no fast sequence takes, and one such channel would spoil its whole layer.
-    Its output is a constant, so another bias and multiplier give the same: an eighth of a bias that
-    is eight times the wanted distance from the zero point.
+    Its output is a constant, so another bias and multiplier give the same: a fraction 2**-n of a bias
+    that is 2**n times the wanted distance from the zero point. n is such that the channel's shift is
+    like that of the others.
+
+    With `fold_settled`, channels whose output never changes although their accumulator does count as
+    constant, too; the caller must then take their weights as zero.
     """
     how, bounds = requantisation_of(network, layer), accumulator_range(network, layer)
+    bias = layer.bias.astype(np.int64)
     constant = bounds.low == bounds.high
+    value = requantise(bias, how).astype(np.int64)
+    if fold_settled:
+        # Requantisation is monotonic unless a left shift wraps.
+        bounded = (how.shift <= 0) & (bounds.magnitude < 1 << 31)
+        least = requantise(np.where(bounded, bounds.low, 0), how)
+        greatest = requantise(np.where(bounded, bounds.high, 0), how)
+        settled = bounded & (least == greatest) & ~constant
+        constant, value = constant | settled, np.where(settled, least, value)
     if not np.any(constant):
-        return Rescaling(layer.bias, how, bounds)
-    value = requantise(layer.bias, how).astype(np.int64)
-    bias = np.where(constant, 8 * (value - how.zero_point), layer.bias.astype(np.int64))
+        return Rescaling(layer.bias, how, bounds, constant)
+    shifts = -how.shift[~constant].astype(np.int64)
+    shift = int(np.clip(shifts.max(initial=2), 2, 12))
+    bias = np.where(constant, (value - how.zero_point) << (shift + 1), bias)
     return Rescaling(
         bias.astype(np.int32),
         replace(
             how,
             multiplier=np.where(constant, 1 << 30, how.multiplier).astype(np.int32),
-            shift=np.where(constant, -2, how.shift).astype(np.int32),
+            shift=np.where(constant, -shift, how.shift).astype(np.int32),
         ),
         AccumulatorRange(
             np.where(constant, bias, bounds.low), np.where(constant, bias, bounds.high)
         ),
+        constant,
     )
