@@ -27,14 +27,14 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def tinyengine(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command; gives its exit code, stdout and stderr."""
+def tinyengine(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command; gives its exit code, stdout and stderr, of native libraries as well."""
 
     def run(*arguments: object) -> Result:
-        capsys.readouterr()
+        capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         code = ended.value.code
         assert isinstance(code, int)
         return Result(code, out, err)

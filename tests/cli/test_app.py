@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -99,6 +101,22 @@ def test_an_interrupt_is_no_traceback(tinyengine, monkeypatch, compiled):
     result = tinyengine("profile", compiled, "-b", "host")
     assert result.code == 130
     assert "Traceback" not in result.err
+
+
+@pytest.mark.filterwarnings("ignore:deprecated")
+def test_what_native_libraries_log_is_not_shown(tinyengine, monkeypatch, compiled):
+    """TVM logs from C++ to file descriptor 2, past anything that Python can redirect."""
+
+    def log_and_fail(name: str) -> None:
+        os.write(2, b"Warning: BlockBuilder destroyed")
+        warnings.warn("deprecated", stacklevel=1)
+        raise TinyEngineError("the cause")
+
+    monkeypatch.setattr(boards, "get_board", log_and_fail)
+    assert tinyengine("profile", compiled, "-b", "host").err == "error: the cause\n"
+    assert "BlockBuilder" in tinyengine("--debug", "profile", compiled, "-b", "host").err
+    os.write(2, b"restored")
+    assert "No such command" in tinyengine("nothing").err
 
 
 def test_module_is_the_command():

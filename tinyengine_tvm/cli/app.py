@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,6 +20,7 @@ from .compile import compile_
 from .profile import profile
 from .run import run
 from .targets import targets
+from .terminal import quiet_libraries
 
 USER_ERROR = 2
 DEFECT = 1
@@ -27,13 +28,6 @@ INTERRUPTED = 130
 
 # typer brings click along under different names in different versions; both are its bases.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
-
-
-@dataclass
-class Settings:
-    """What the options before the subcommand say."""
-
-    debug: bool = False
 
 
 app = typer.Typer(
@@ -75,8 +69,7 @@ def _options(
       tinyengine run build/net --board mps2-an386 --inputs images.npz
       tinyengine profile build/net --board mps2-an386
     """
-    if debug:
-        context.obj.debug = True
+    # `main` has looked for --debug already, since even the reading of options can fail.
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -86,42 +79,43 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Errors are one line on stderr, `error: ...`; tracebacks need --debug or TINYENGINE_DEBUG=1.
     """
-    settings = Settings(debug=os.environ.get("TINYENGINE_DEBUG", "") not in ("", "0"))
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or os.environ.get("TINYENGINE_DEBUG", "") not in ("", "0")
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks isn't worth a crash.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments), settings))
+    with nullcontext() if debug else quiet_libraries():
+        code = _run(arguments, debug)
+        if code:
+            # TVM warns of what a failed import left behind when that is destroyed.
+            gc.collect()
+    sys.exit(code)
 
 
-def _run(arguments: list[str], settings: Settings) -> int:
+def _run(arguments: list[str], debug: bool) -> int:
     command = typer.main.get_command(app)
     try:
-        with warnings.catch_warnings():
-            if not settings.debug:
-                warnings.simplefilter("ignore")
-            code = command.main(
-                arguments, prog_name="tinyengine", standalone_mode=False, obj=settings
-            )
+        code = command.main(arguments, prog_name="tinyengine", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except TinyEngineError as error:
-        return _fail(str(error), USER_ERROR, settings)
+        return _fail(str(error), USER_ERROR, debug)
     except _CommandLineError as error:
         # pydantic, which newer typers check values with, puts these words before its message.
         message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined]
-        return _fail(f"{message.rstrip('.')}; see {_help_of(error)}", USER_ERROR, settings)
+        return _fail(f"{message.rstrip('.')}; see {_help_of(error)}", USER_ERROR, debug)
     except OSError as error:
         # The disk is full, a file can't be read: it's for the user to mend, whoever opened it.
         where = f": '{error.filename}'" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}", USER_ERROR, settings)
+        return _fail(f"{error.strerror or error}{where}", USER_ERROR, debug)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", INTERRUPTED, settings)
+        return _fail("interrupted", INTERRUPTED, debug)
     except Exception as error:
         return _fail(
             f"internal error: {type(error).__name__}: {error} "
             "(a defect of tinyengine: please report it with the output of tinyengine --debug)",
             DEFECT,
-            settings,
+            debug,
         )
 
 
@@ -130,8 +124,8 @@ def _help_of(error: Exception) -> str:
     return f"{context.command_path if context else 'tinyengine'} --help"
 
 
-def _fail(message: str, code: int, settings: Settings) -> int:
-    if settings.debug:
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
         traceback.print_exc()
     typer.echo("error: " + " ".join(message.split()), err=True)
     return code

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -55,3 +58,34 @@ def facts(rows: list[tuple[str, str]]) -> Table:
 def print_json(document: Any) -> None:
     """Prints JSON that any parser takes; text is ASCII, and never NaN."""
     typer.echo(json.dumps(document, indent=1, allow_nan=False))
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silences Python's warnings, and what native libraries write to stderr.
+
+    TVM logs from C++, where nothing in Python can filter it. sys.stderr itself still works.
+    """
+    sys.stderr.flush()
+    python_stderr, kept, null = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        direct = python_stderr.fileno() == 2
+    except OSError:
+        direct = False
+    if direct:
+        sys.stderr = open(  # noqa: SIM115 - it's closed below, whatever happens
+            kept, "w", encoding=python_stderr.encoding, errors="backslashreplace", closefd=False
+        )
+    os.dup2(null, 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stderr.flush()
+        if direct:
+            sys.stderr.close()
+            sys.stderr = python_stderr
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
