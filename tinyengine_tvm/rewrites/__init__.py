@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from ..network import Network, verify
 from .cancel_transposes import cancel_transposes
+from .dead_channels import remove_dead_channels
 from .fold_padding import fold_padding
 from .fuse_clip import fuse_clip
 from .merge_reshapes import merge_reshapes
@@ -24,6 +25,8 @@ REWRITES: Mapping[str, Rewrite] = MappingProxyType(
         "fold_padding": fold_padding,
         # After cancel_transposes, which moves transposes out from between a layer and its clip.
         "fuse_clip": fuse_clip,
+        # Last: every clamp and every pad that is part of its layer makes more channels constant.
+        "dead_channels": remove_dead_channels,
     }
 )
 """Name -> rewrite, in the order in which they run."""
