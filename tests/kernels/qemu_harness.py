@@ -266,7 +266,9 @@ class _Batch:
             at += tensor.nbytes + 1
         assert done.returncode == 0, said
         if count:
-            counted = read_counts((self.work / "counts.txt").read_text(), 2 * len(self.cases))
+            counted = read_counts(
+                (self.work / "counts.txt").read_text(), 2 * len(self.cases), stack_bytes=0
+            )
             results = [
                 Result(r.output, r.kernel, layer.instructions)
                 for r, layer in zip(results, counted.layers[::2], strict=True)
