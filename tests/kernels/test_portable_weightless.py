@@ -27,9 +27,11 @@ from tests.random_layers import (
 from tinyengine_tvm.kernels.reference import run_reference
 from tinyengine_tvm.network import (
     Add,
+    AveragePool2D,
     Concat,
     Mean,
     Mul,
+    Padding,
     Quantisation,
     Quantize,
     Requantize,
@@ -82,6 +84,22 @@ def test_multipliers_at_the_ends_of_their_range(mode):
             network = one_layer(mode, kind("l", names, "y", **extra), inputs, y)
             chosen.append((network, [values(rng, t.shape) for t in inputs]))
     assert_c_equals_semantics(chosen)
+
+
+def test_average_pool_that_counts_padding_is_one_over_a_padded_map():
+    rng = np.random.default_rng(9)
+    q = Quantisation(0.1, -77)
+    x = values(rng, (1, 7, 6, 3))
+    around = Padding(1, 2, 2, 1)
+    padded = np.pad(x, ((0, 0), (1, 2), (2, 1), (0, 0)), constant_values=q.zero_point)
+    outputs = []
+    for data, padding in ((x, around), (padded, Padding())):
+        layer = AveragePool2D("p", ("x",), "y", (3, 3), (2, 1), padding, count_padding=True)
+        tensors = tensor("x", data.shape, q), tensor("y", (1, 4, 7, 3), q)
+        sample = one_layer("tflite", layer, [tensors[0]], tensors[1]), [data]
+        outputs.append(run_kernels([case_of(*sample)])[0])
+        np.testing.assert_array_equal(outputs[-1], expected(sample))
+    np.testing.assert_array_equal(*outputs)
 
 
 def test_float32_layout_layers():
