@@ -2,8 +2,9 @@
 """The depthwise_conv2d family."""
 
 from ...network import DepthwiseConv2D
+from .dsp3x3 import Depthwise3x3
 from .portable import DepthwisePortable
 from .semantics import depthwise_reference
 
-KERNELS = (DepthwisePortable(),)
+KERNELS = (Depthwise3x3(), DepthwisePortable())
 REFERENCE = {DepthwiseConv2D: depthwise_reference}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution by groups of channels and bands of rows: a few channels of a band are spread
+ * into rows of 16-bit words in the scratch ("plane"), and convolved from there. Since a band has left
+ * the input before its output is written, the output may be the input's own place. */
+struct te_depthwise_work {
+    int32_t channels;  /* bytes from one pixel to the next */
+    int32_t out_row;   /* bytes from one row of the output to the next */
+    int32_t zero_in;   /* the input's zero point in all four bytes */
+    int32_t zero_out;
+    int32_t count;     /* channels to compute */
+    int32_t rows;      /* rows to compute or to spread */
+    int32_t blocks;    /* full blocks in a row of the output */
+    int32_t rest;      /* columns after the last full block */
+    int32_t quads;     /* spreading: steps of four pixels in the middle of a row */
+};
+
+struct te_depthwise {
+    struct te_depthwise_work work;
+    int32_t group;      /* channels that are spread at once */
+    int32_t height;
+    int32_t row;        /* bytes of a row of the input */
+    int32_t out_height;
+    int32_t stride;
+    int32_t kernel;     /* rows of the kernel */
+    int32_t pad_top;
+    int32_t band;       /* rows of the output per band */
+    int32_t pitch;      /* bytes from one row of the plane to the next, all channels of the group */
+    int32_t record;     /* words of constants per channel */
+    int32_t padding;    /* a word of padding in the plane */
+};
+
+typedef void te_depthwise_spread(
+    const int8_t *x, void *plane, const void *unused, const struct te_depthwise_work *work);
+typedef void te_depthwise_compute(
+    const void *plane, int8_t *y, const int32_t *record, const struct te_depthwise_work *work);
+
+/* Words to `to`, from `from`, `step` words apart: a copy with step 1, a fill with step 0. */
+static void te_depthwise_move(int32_t *to, const int32_t *from, int32_t step, int32_t words)
+{
+    for (; words > 0; words -= 4, to += 4, from += 4 * step) {
+        const int32_t a = from[0], b = from[step], c = from[2 * step], d = from[3 * step];
+        to[0] = a;
+        to[1] = b;
+        to[2] = c;
+        to[3] = d;
+    }
+}
+
+static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const int32_t *records,
+    const struct te_depthwise *layer, te_depthwise_spread *spread, te_depthwise_compute *compute)
+{
+    struct te_depthwise_work work = layer->work;
+    const int32_t pitch = layer->pitch / 4;
+    const int32_t in_step = layer->band * layer->stride;
+    const int32_t shared = layer->kernel - layer->stride;
+    const int32_t plane_rows = in_step + shared;
+    int32_t *const plane = scratch;
+    te_depthwise_move(plane, &layer->padding, 0, plane_rows * pitch);
+    for (int32_t channel = 0; channel < work.channels; channel += layer->group) {
+        /* A last group that isn't full begins earlier, so that it reads nothing after its pixel. */
+        const int32_t left = work.channels - channel;
+        const int32_t count = left < layer->group ? left : layer->group;
+        const int32_t skipped = layer->group - count;
+        const int8_t *source = x + channel - skipped;
+        int8_t *out = y + channel;
+        int32_t taken = 0;
+        int32_t first = layer->pad_top;
+        if (layer->band < layer->out_height) {
+            te_depthwise_move(plane, &layer->padding, 0, layer->pad_top * pitch);
+        }
+        for (int32_t done = 0; done < layer->out_height; done += layer->band) {
+            int32_t wanted = plane_rows - first;
+            work.rows = layer->height - taken < wanted ? layer->height - taken : wanted;
+            if (work.rows > 0) {
+                spread(source, plane + first * pitch, NULL, &work);
+                source += work.rows * layer->row;
+                taken += work.rows;
+                wanted -= work.rows;
+                first += work.rows;
+            }
+            if (layer->band < layer->out_height) {
+                te_depthwise_move(plane + first * pitch, &layer->padding, 0, wanted * pitch);
+            }
+            work.rows = layer->out_height - done < layer->band ? layer->out_height - done
+                                                               : layer->band;
+            work.count = count;
+            compute((const int8_t *)plane + skipped * (layer->pitch / layer->group), out,
+                records, &work);
+            out += work.rows * work.out_row;
+            if (done + layer->band < layer->out_height) {
+                te_depthwise_move(plane, plane + in_step * pitch, 1, shared * pitch);
+                first = shared;
+            }
+        }
+        records += count * layer->record;
+    }
+}

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""depthwise_conv2d 3x3 for cores with the DSP extension: four channels at a time, in bands of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...network import DepthwiseConv2D, Network
+from ...targets import Target
+from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..dsp.routine import HELPER
+from ..geometry import Geometry, geometry_of
+from .arithmetic import Prepared, as_words, pairs, prepare
+from .plane import Plane, call_statement, in_place
+from .rows import RowRoutine
+from .spread import QUAD, middle_quads, spread_text
+from .three import ThreeStride1, ThreeStride2
+
+SCRATCH_TARGET = 4096
+"""Bytes of scratch that a default configuration stays below where bands can."""
+
+
+class Depthwise3x3(Kernel[DepthwiseConv2D]):
+    """3x3 with depth multiplier 1, at least four channels, up to some 60 columns.
+
+    Configurations: `band` rows of the output at a time; `row` bytes per channel's row in the plane
+    (layers of equal `row` share their code); `unroll` blocks in a row; `spread`, whether a whole row
+    is unrolled where it's widened.
+    """
+
+    name = "depthwise3x3_s8_4ch_dsp"
+    layer = DepthwiseConv2D
+
+    def supports(self, network: Network, layer: DepthwiseConv2D, target: Target) -> bool:
+        g = geometry_of(network, layer)
+        return target.has("dsp") and _shape_fits(g, layer) and prepare(network, layer) is not None
+
+    def configurations(
+        self, network: Network, layer: DepthwiseConv2D, target: Target
+    ) -> Sequence[Configuration]:
+        default = self.choose(network, layer, target, "speed")
+        own = Plane.tight_row(geometry_of(network, layer))
+        space = [default]
+        for row in sorted({own, default["row"]}):
+            for band in _bands(geometry_of(network, layer)):
+                for unroll in (1, 2, 3, 4, 6):
+                    for spread in ("row", "loop"):
+                        space.append({"band": band, "row": row, "unroll": unroll, "spread": spread})
+        return [c for i, c in enumerate(space) if c not in space[:i]]
+
+    def choose(
+        self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
+    ) -> Configuration:
+        g = geometry_of(network, layer)
+        row = _shared_row(network, g)
+        bands = _bands(g)
+        fitting = [b for b in bands if _plane(g, b, row).bytes <= SCRATCH_TARGET]
+        band = max(fitting) if fitting else min(bands)
+        if objective == "size":
+            return {"band": band, "row": row, "unroll": 1, "spread": "loop"}
+        return {
+            "band": band,
+            "row": row,
+            "unroll": 4 if g.sy == 1 else 2,
+            "spread": "row" if g.width <= 12 else "loop",
+        }
+
+    def scratch(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> int:
+        g = geometry_of(network, layer)
+        return _plane(g, configuration["band"], configuration["row"]).bytes
+
+    def overlap(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> int | None:
+        """The output may lie in the input's place, beginning where it begins."""
+        return in_place(geometry_of(network, layer))
+
+    def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
+        g = geometry_of(network, layer)
+        prepared = prepare(network, layer)
+        assert prepared is not None
+        plane = _plane(g, configuration["band"], configuration["row"])
+        kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
+        rests = _shared_rests(network, g, kind.block_columns)
+        routine = kind(plane.pitch, plane.row, configuration["unroll"], rests, prepared.finish)
+        unrolled = configuration["spread"] == "row"
+        spread = spread_text(g.pad_left, g.width, plane.row, unrolled)
+        helpers = (HELPER, "te_depthwise")
+        label = f"s{g.sy}_{prepared.finish.label}_{plane.row}"
+        width = f"w{g.width}" if unrolled else f"mod{(g.pad_left + g.width) % QUAD}"
+        functions = (
+            Function(f"te_spread_{width}_left{g.pad_left}_{plane.row}", spread, helpers),
+            Function(f"te_depthwise3x3_{label}", routine.text(), helpers),
+        )
+        zero_in = network.input_of(layer).zero_point
+        zero_out = network.output_of(layer).zero_point
+        record = _stride1_record(prepared) if g.sy == 1 else _stride2_record(prepared)
+
+        def call(operands: Operands, names: Sequence[str]) -> str:
+            return call_statement(
+                operands,
+                names,
+                plane,
+                block=kind.block_columns,
+                quads=middle_quads(g.pad_left, g.width),
+                record=record.size // g.channels,
+                zero_in=zero_in & 0xFF,
+                zero_out=zero_out,
+            )
+
+        return Code(functions, (Constant("record", record),), call)
+
+
+def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:
+    return (
+        layer.multiplier == 1
+        and (g.kh, g.kw) == (3, 3)
+        and g.sy == g.sx
+        and g.sy in (1, 2)
+        and max(g.pad_top, g.pad_left, g.pad_bottom, g.pad_right) < 3
+        and g.channels >= 4
+        and Plane.tight_row(g) <= 120
+    )
+
+
+def _shared_row(network: Network, g: Geometry) -> int:
+    """The row that all 3x3 layers of this stride take, unless it would cost this one much scratch."""
+    rows = [Plane.tight_row(other) for other in _relatives(network, g)]
+    own = Plane.tight_row(g)
+    shared = max([own, *rows])
+    smallest = _plane(g, min(_bands(g)), shared).bytes
+    return shared if smallest <= SCRATCH_TARGET else own
+
+
+def _shared_rests(network: Network, g: Geometry, block: int) -> list[int]:
+    return [other.out_width % block for other in [g, *_relatives(network, g)]]
+
+
+def _relatives(network: Network, g: Geometry) -> list[Geometry]:
+    layers = [layer for layer in network.layers if isinstance(layer, DepthwiseConv2D)]
+    found = [(geometry_of(network, layer), layer) for layer in layers]
+    return [o for o, layer in found if _shape_fits(o, layer) and o.sy == g.sy]
+
+
+def _bands(g: Geometry) -> list[int]:
+    """Rows of the output at a time, few first; even numbers, or all rows."""
+    return [b for b in (2, 4, 8, 16) if b < g.out_height] + [g.out_height]
+
+
+def _plane(g: Geometry, band: int, row: int) -> Plane:
+    return Plane(g, band, row, group=QUAD, rows_at_once=2 if g.sy == 1 else 1)
+
+
+def _stride1_record(p: Prepared) -> np.ndarray:
+    t = p.taps
+    words = []
+    for y in range(3):
+        words += [pairs(t[y, 0], t[y, 1]), pairs(t[y, 1], t[y, 2])]
+    return as_words([*words, p.multiplier, p.rounding, p.bias])
+
+
+def _stride2_record(p: Prepared) -> np.ndarray:
+    t = p.taps
+    words = [pairs(t[y, 0], t[y, 1]) for y in range(3)]
+    words += [pairs(t[0, 2], t[1, 2]), pairs(t[2, 2], 0)]
+    return as_words([*words, p.bias, p.multiplier, p.rounding])

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plane in the scratch: its sizes, and the call that runs a layer over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..base import Operands
+from ..geometry import Geometry
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A band of `band` rows of the output and the rows of the input that it reads.
+
+    A row of the plane holds `group` channels, each in `row` bytes: 16 bits per column.
+    """
+
+    geometry: Geometry
+    band: int
+    row: int
+    group: int
+    rows_at_once: int
+
+    @property
+    def pitch(self) -> int:
+        """Bytes from one row of the plane to the next."""
+        return self.group * self.row
+
+    @property
+    def bytes(self) -> int:
+        """Scratch: a band that isn't a whole number of steps reads rows of no consequence."""
+        g = self.geometry
+        whole = -(-self.band // self.rows_at_once) * self.rows_at_once
+        return ((whole - 1) * g.sy + g.kh + max(0, g.sy - g.kh)) * self.pitch + self._spare
+
+    @property
+    def _spare(self) -> int:
+        return (self.geometry.sy - 1) * self.pitch
+
+    @staticmethod
+    def tight_row(g: Geometry) -> int:
+        """The least bytes of a row: what is spread, and what a block reads, in steps of 4 columns."""
+        spread = g.pad_left + g.width
+        read = (g.out_width - 1) * g.sx + g.kw + 1
+        return -(-max(spread, read) // 4) * 8
+
+
+def in_place(g: Geometry) -> int | None:
+    """Bytes of the output over the input when both begin at the same address; None: not allowed.
+
+    Channels are finished one group after the other, so an output pixel overwrites the same channels
+    of the input pixel of the same number. That one has been read if, counted in pixels, no output of
+    a band lies behind the rows that the band has taken.
+    """
+    if g.channels != g.depth or g.out_width > g.width or g.out_height > g.height:
+        return None
+    return g.out_height * g.out_width * g.channels
+
+
+def call_statement(
+    operands: Operands,
+    names: Sequence[str],
+    plane: Plane,
+    *,
+    block: int,
+    quads: int,
+    record: int,
+    zero_in: int,
+    zero_out: int,
+) -> str:
+    """The statement that runs a layer: names are the spreading and the convolving routine."""
+    g = plane.geometry
+    packed = zero_in * 0x01010101
+    half = (zero_in ^ 0x80) - 0x80 & 0xFFFF
+    padding = half * 0x10001
+    signed = [v - (1 << 32) if v >> 31 else v for v in (packed, padding)]
+    work = (
+        f"{{{g.channels}, {g.out_width * g.channels}, {signed[0]}, {zero_out}, 0, 0, "
+        f"{g.out_width // block}, {g.out_width % block}, {quads}}}"
+    )
+    rest = (
+        f"{plane.group}, {g.height}, {g.width * g.channels}, {g.out_height}, {g.sy}, {g.kh}, "
+        f"{g.pad_top}, {plane.band}, {plane.pitch}, {record}, {signed[1]}"
+    )
+    return (
+        f"static const struct te_depthwise layer = {{{work}, {rest}}};\n"
+        f"te_depthwise_run({operands.inputs[0]}, {operands.output}, {operands.scratch}, "
+        f"{operands.constant('record')},\n    &layer, {names[0]}, {names[1]});"
+    )

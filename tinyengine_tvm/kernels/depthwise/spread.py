@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spreading: four channels of a band become four rows of 16-bit words per row, padding at the sides.
+
+A word of the input holds four channels of a pixel. Of two words of neighbouring pixels, PKHBT and
+PKHTB make (channels 0 and 1 of both) and (2 and 3 of both), and SXTB16 widens the two values that
+belong to one channel: 20 instructions for four pixels of four channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..dsp.routine import Routine
+
+REGISTERS = {
+    **{f"p{i}": f"r{i}" for i in range(4)},
+    **{f"q{i}": f"r{4 + i}" for i in range(4)},
+    "step": "r8",
+    "step3": "r9",
+    "zero": "r10",
+    "end": "r11",
+    "from": "r12",
+    "to": "lr",
+}
+ARGUMENTS = (
+    "const int8_t *x",
+    "void *plane",
+    "const void *unused",
+    "const struct te_depthwise_work *work",
+)
+QUAD = 4
+"""Pixels per step."""
+# Bytes from the start of te_depthwise_work.
+CHANNELS, ZERO_IN, ROWS, QUADS = 0, 8, 20, 32
+
+
+def row_groups(left: int, width: int) -> list[list[int | None]]:
+    """The columns of a plane's row in fours: pixel numbers, None for padding on either side."""
+    columns: list[int | None] = [None] * left + list(range(width))
+    columns += [None] * (-len(columns) % QUAD)
+    return [columns[i : i + QUAD] for i in range(0, len(columns), QUAD)]
+
+
+def middle_quads(left: int, width: int) -> int:
+    """How many of a row's fours are full and not the first of a padded row."""
+    return sum(None not in g for g in row_groups(left, width)[bool(left) :])
+
+
+def spread_text(left: int, width: int, row: int, unrolled: bool) -> str:
+    """The routine for rows of `width` pixels after `left` columns of padding.
+
+    `row` is the bytes from one channel's row to the next in the plane. Without `unrolled` the text
+    depends on the width only through its remainder.
+    """
+    groups = row_groups(left, width)
+    quads = middle_quads(left, width)
+    unrolled = unrolled or quads == 0
+    head = groups[:1] if left else []
+    tail = groups[len(head) + quads :]
+    r = Routine(REGISTERS)
+    r.ops("push {{r4-r11, lr}}", "sub sp, #12", "mov {from}, r0", "mov {to}, r1")
+    r.op(f"ldr {{step}}, [r3, #{CHANNELS}]", "bytes from pixel to pixel")
+    r.op("add {step3}, {step}, {step}, lsl #1")
+    r.op(f"ldr {{zero}}, [r3, #{ZERO_IN}]", "padding, four bytes")
+    if unrolled:
+        r.op(f"ldr {{end}}, [r3, #{ROWS}]", "rows left")
+        r.label("row")
+        for number, group in enumerate(groups):
+            last = number == len(groups) - 1
+            _group(r, group, row, advance=not last)
+        r.op(f"add {{to}}, {{to}}, #{4 * row - 8 * (len(groups) - 1)}")
+        r.ops("subs {end}, #1", "bne.w @row")
+    else:
+        r.op(f"ldr r0, [r3, #{ROWS}]")
+        r.op(f"ldr r1, [r3, #{QUADS}]")
+        r.op("lsl r1, r1, #3")
+        r.op("add {end}, {to}, r1", "where this row's fours end")
+        if head:
+            r.ops("add {end}, #8", "add r1, #8")
+        r.op("strd r0, r1, [sp]", "rows left, bytes of all fours")
+        r.label("row")
+        for group in head:
+            _group(r, group, row, advance=True)
+        r.label("four_pixels")
+        _group(r, list(range(QUAD)), row, advance=True)
+        r.ops("cmp {to}, {end}", "bne @four_pixels")
+        for group in tail:
+            _group(r, group, row, advance=False)
+        r.ops("ldrd r0, r1, [sp]", f"add {{end}}, {{end}}, #{4 * row}", "sub {to}, {end}, r1")
+        r.ops("subs r0, #1", "str r0, [sp]", "bne.w @row")
+    r.ops("add sp, #12", "pop {{r4-r11, pc}}")
+    what = f"{width} pixels" if unrolled else f"4n + {(left + width) % QUAD} columns"
+    head_text = (
+        f"Spreads four channels of a row of {what}, {left} of padding before them; rows of "
+        f"{row} bytes."
+    )
+    return r.text(head_text, ARGUMENTS)
+
+
+def _group(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> None:
+    """Loads a group of columns at `from` and stores it at `to`; `from` goes on to the next pixel."""
+    names, loaded = [], 0
+    places = ("[{from}]", "[{from}, {step}]", "[{from}, {step}, lsl #1]", "[{from}, {step3}]")
+    for index, pixel in enumerate(group):
+        if pixel is None:
+            names.append("{zero}")
+        else:
+            names.append(f"{{p{index}}}")
+            r.op(f"ldr {{p{index}}}, {places[loaded]}")
+            loaded += 1
+    further = {1: "{step}", 2: "{step}, lsl #1", 3: "{step3}", 4: "{step}, lsl #2"}[loaded]
+    a, b, c, d = names
+    r.op(f"pkhbt {{q0}}, {a}, {b}, lsl #16")
+    if group[2] is None and group[3] is None and not advance:
+        r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
+        r.op(f"add {{from}}, {{from}}, {further}")
+        _channels(r, row, [("{q0}", "{q2}"), ("{p0}", "{p1}")])
+        return
+    r.op(f"pkhbt {{q1}}, {c}, {d}, lsl #16")
+    r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
+    r.op(f"pkhtb {{p2}}, {d}, {c}, asr #16")
+    r.op(f"add {{from}}, {{from}}, {further}")
+    first = "[{to}], #8" if advance else "[{to}]"
+    back = 8 if advance else 0
+    r.ops("sxtb16 {q2}, {q0}", "sxtb16 {q3}, {q1}")
+    r.op(f"strd {{q2}}, {{q3}}, {first}", "channel 0")
+    r.ops("sxtb16 {q0}, {q0}, ror #8", "sxtb16 {q1}, {q1}, ror #8")
+    r.op(f"strd {{q0}}, {{q1}}, [{{to}}, #{row - back}]", "channel 1")
+    r.ops("sxtb16 {q2}, {p0}", "sxtb16 {q3}, {p2}")
+    r.op(f"strd {{q2}}, {{q3}}, [{{to}}, #{2 * row - back}]", "channel 2")
+    r.ops("sxtb16 {p0}, {p0}, ror #8", "sxtb16 {p2}, {p2}, ror #8")
+    r.op(f"strd {{p0}}, {{p2}}, [{{to}}, #{3 * row - back}]", "channel 3")
+
+
+def _channels(r: Routine, row: int, pairs: Sequence[tuple[str, str]]) -> None:
+    """Two columns only: single words."""
+    for number, (source, spare) in enumerate(pairs):
+        r.op(f"sxtb16 {spare}, {source}")
+        r.op(f"str {spare}, [{{to}}, #{2 * number * row}]", f"channel {2 * number}")
+        r.op(f"sxtb16 {source}, {source}, ror #8")
+        r.op(f"str {source}, [{{to}}, #{(2 * number + 1) * row}]", f"channel {2 * number + 1}")
