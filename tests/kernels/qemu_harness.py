@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs kernels of single layers on an emulated board, many layers per boot, and counts instructions.
+"""Runs kernels of single layers on an emulated board, many per boot, and counts instructions.
 
-Each layer's C comes from `Kernel.emit`. One program holds all of them. The input of a layer is copied
-to the very end of RAM, where the memory protection unit stops whoever reads past it; output and
-scratch lie between guard bytes, are filled with garbage first, and are checked afterwards.
+Each layer's C comes from `Kernel.emit`. One program holds all of them. The input of a layer is
+copied to the very end of RAM, where the memory protection unit stops whoever reads past it; output
+and scratch lie between guard bytes, are filled with garbage first, and are checked afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from tinyengine_tvm.kernels.base import Operands
 from tinyengine_tvm.kernels.reference import run_reference
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.paths import runtime_c
-from tinyengine_tvm.profile.counts import read_counts
 from tinyengine_tvm.profile.plugin import plugin_for
 from tinyengine_tvm.targets import get_target
 
@@ -194,7 +193,8 @@ class _Batch:
         parts += self.calls
         body = "".join(f"    case{i}();\n" for i in range(len(self.cases)))
         parts.append(
-            'int main(void)\n{\n    file = semihosting_open("outputs.bin", SEMIHOSTING_WRITE_BINARY);\n'
+            "int main(void)\n{\n"
+            '    file = semihosting_open("outputs.bin", SEMIHOSTING_WRITE_BINARY);\n'
             f"{body}    finish();\n    semihosting_exit(0);\n}}\n"
         )
         return "\n".join(parts)
@@ -220,10 +220,9 @@ class _Batch:
         boards = runtime_c() / "boards"
         program = self.work / "batch.elf"
         link = ["-T", str(boards / self.board.memories), f"-L{boards}", *LIBRARIES]
+        link += ["-o", str(program)]
         _checked(
-            ["arm-none-eabi-gcc", *self.target.gcc_flags, *map(str, objects), *link]
-            + ["-Wl,--no-warn-rwx-segments", "-o", str(program)],
-            self.work,
+            ["arm-none-eabi-gcc", *self.target.gcc_flags, *map(str, objects), *link], self.work
         )
         return program
 
@@ -266,12 +265,11 @@ class _Batch:
             at += tensor.nbytes + 1
         assert done.returncode == 0, said
         if count:
-            counted = read_counts(
-                (self.work / "counts.txt").read_text(), 2 * len(self.cases), stack_bytes=0
-            )
+            lines = (self.work / "counts.txt").read_text().splitlines()
+            # Marks alternate: a call's beginning, and its end.
+            counted = [int(line.split()[2]) for line in lines if line.startswith("layer ")][::2]
             results = [
-                Result(r.output, r.kernel, layer.instructions)
-                for r, layer in zip(results, counted.layers[::2], strict=True)
+                Result(r.output, r.kernel, count) for r, count in zip(results, counted, strict=True)
             ]
         return results
 

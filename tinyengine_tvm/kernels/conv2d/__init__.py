@@ -2,8 +2,9 @@
 """The conv2d family."""
 
 from ...network import Conv2D
+from .dsp_gemm import Conv2DGemm
 from .portable import Conv2DPortable
 from .semantics import conv2d_reference
 
-KERNELS = (Conv2DPortable(),)
+KERNELS = (Conv2DGemm(), Conv2DPortable())
 REFERENCE = {Conv2D: conv2d_reference}

@@ -19,9 +19,7 @@ def windows(
 ) -> np.ndarray:
     """Windows of x - zero_point: int64 [out height, out width, channels, kh, kw] of NHWC batch 1."""
     centred = x[0].astype(np.int64) - zero_point
-    padded = np.pad(
-        centred, ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0))
-    )
+    padded = np.pad(centred, ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0)))
     view = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(0, 1))
     return view[:: stride[0], :: stride[1]]
 

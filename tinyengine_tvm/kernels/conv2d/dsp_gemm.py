@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conv2d on cores with the DSP extension: windows of two pixels at a time, 4 channels per block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...network import Conv2D, Dense, Network
+from ...targets import Target
+from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..dsp.gather import order
+from ..dsp.gemm import routine_text
+from ..dsp.multiply import Multiplication, forms_of, multiplication
+from ..geometry import geometry_of
+
+UNROLLED_STEPS = 20
+"""Windows of up to this many pairs of inputs get a routine with all of them unrolled."""
+WIDE_BYTES = 1024
+"""Layers of up to this many weights hold them as int16 by default: faster, and little flash."""
+LOOP_STEPS = 32
+SMALL_LOOP_STEPS = 4
+
+
+class ConvGemm:
+    """How a convolution, or a dense layer of several rows, is made of the multiplication."""
+
+    def __init__(self, network: Network, layer: Conv2D | Dense) -> None:
+        self.network, self.layer = network, layer
+        self.geometry = geometry_of(network, layer)
+
+    @property
+    def points(self) -> bool:
+        """Whether each output reads one pixel, and they follow each other."""
+        g = self.geometry
+        return (g.kh, g.kw, g.sy, g.sx) == (1, 1, 1, 1) and not g.padded
+
+    @property
+    def rows(self) -> int:
+        return self.geometry.kh
+
+    @property
+    def length(self) -> int:
+        """Bytes of a row of the window: they follow each other in memory."""
+        return self.geometry.kw * self.geometry.depth
+
+    @property
+    def aligned(self) -> bool:
+        """Whether all rows of all windows, and of their copies, begin at multiples of 4."""
+        return self.geometry.depth % 4 == 0
+
+    def configurations(self) -> list[Configuration]:
+        """The default for speed first; the last one is the default for size."""
+        forms = forms_of(self.network, self.layer)
+        steps = len(order(self.rows, self.length, True))
+        forms.sort(key=lambda form: (form == "wide") != (self.layer.weight.size <= WIDE_BYTES))
+        small: list[Configuration] = [
+            {"weights": "packed" if "packed" in forms else "wide", "unroll": SMALL_LOOP_STEPS}
+        ]
+        loops: list[Configuration] = [
+            {"weights": form, "unroll": n} for form in forms for n in (LOOP_STEPS, 16, 8)
+        ]
+        if steps > 2 * UNROLLED_STEPS:
+            return loops + small
+        whole: list[Configuration] = [{"weights": form, "unroll": 0} for form in forms]
+        return (whole + loops if steps <= UNROLLED_STEPS else loops + whole) + small
+
+    def multiplication(self, configuration: Configuration) -> Multiplication:
+        unroll = configuration["unroll"]
+        return multiplication(
+            self.network,
+            self.layer,
+            self.rows,
+            self.length,
+            self.aligned,
+            configuration["weights"],
+            unroll == 0,
+            unroll,
+        )
+
+    def scratch(self, configuration: Configuration) -> int:
+        """Two widened windows, and copies of two windows where some lie over the border."""
+        unrolled = configuration["unroll"] == 0
+        widened = 8 * len(order(self.rows, self.length, unrolled))
+        return widened + (0 if self.points else 2 * self._copy_bytes)
+
+    @property
+    def _copy_bytes(self) -> int:
+        return (self.rows * self.length + 3) // 4 * 4
+
+    def sizes(self, how: Multiplication) -> np.ndarray:
+        """te_gemm_sizes, and te_gemm_image unless the pixels follow each other: int32."""
+        g, layer = self.geometry, self.layer
+        zero = self.network.output_of(layer).zero_point
+        if how.routine.rescale == "two_step_halves":
+            zero += 128
+        sizes = [
+            g.channels,
+            how.stream.nbytes,
+            how.entry,
+            how.buffer_bytes,
+            zero,
+            self.rows,
+            self.length,
+            _four(layer.clamp[0]),
+            _four(layer.clamp[1]),
+            g.out_height * g.out_width,
+        ]
+        if not self.points:
+            rows = _inside(g.height, g.kh, g.sy, g.pad_top, g.out_height)
+            columns = _inside(g.width, g.kw, g.sx, g.pad_left, g.out_width)
+            sizes += [
+                g.height,
+                g.width * g.depth,
+                g.out_width,
+                g.sy,
+                g.sx * g.depth,
+                g.pad_top,
+                g.pad_left * g.depth,
+                *rows,
+                *columns,
+                self.network.input_of(layer).zero_point,
+            ]
+        return np.array(sizes, np.int64).astype(np.uint32).view(np.int32)
+
+    def code(self, configuration: Configuration) -> Code:
+        how = self.multiplication(configuration)
+        driver = "te_gemm_points" if self.points else "te_gemm_windows"
+        helpers = ("te_gemm", "te_gemm_points") + (() if self.points else ("te_gemm_windows",))
+
+        def call(operands: Operands, names: Sequence[str]) -> str:
+            c = operands.constant
+            return (
+                f"{driver}({names[0]}, {operands.inputs[0]}, {c('weight')}, {c('sizes')}, "
+                f"{operands.scratch}, {operands.output});"
+            )
+
+        return Code(
+            functions=(
+                Function(how.routine.name, routine_text(how.routine), helpers, ("string.h",)),
+            ),
+            constants=(Constant("weight", how.stream), Constant("sizes", self.sizes(how))),
+            call=call,
+        )
+
+
+def _four(value: int) -> int:
+    """An int8 in each byte of a word."""
+    return (value & 0xFF) * 0x01010101
+
+
+def _inside(size: int, kernel: int, stride: int, before: int, count: int) -> tuple[int, int]:
+    """First and end of the outputs of one dimension whose windows lie inside."""
+    first = -(-before // stride)
+    end = (size + before - kernel) // stride + 1
+    return first, min(max(end, 0), count)
+
+
+class Conv2DGemm(Kernel[Conv2D]):
+    """Any kernel, stride and padding, where a requantisation sequence is exact."""
+
+    name = "conv2d_s8_4x2_dsp"
+    layer = Conv2D
+
+    def supports(self, network: Network, layer: Conv2D, target: Target) -> bool:
+        return target.has("dsp") and bool(forms_of(network, layer))
+
+    def configurations(
+        self, network: Network, layer: Conv2D, target: Target
+    ) -> Sequence[Configuration]:
+        return ConvGemm(network, layer).configurations()
+
+    def choose(
+        self, network: Network, layer: Conv2D, target: Target, objective: Objective
+    ) -> Configuration:
+        return ConvGemm(network, layer).configurations()[0 if objective == "speed" else -1]
+
+    def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
+        return ConvGemm(network, layer).scratch(configuration)
+
+    def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
+        return ConvGemm(network, layer).code(configuration)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two pixels' windows to int16, in the order in which the multiplication reads them.
+
+A step of the multiplication takes one word of either pixel: two inputs in its halves. Four bytes a word
+apart become two steps: SXTB16 leaves bytes 0 and 2, and after a rotation bytes 1 and 3. Bytes that fill
+no word are loaded singly. Every instruction's order is mirrored in `order`, by which weights are packed.
+Registers: r10 and r11 point into the pixels, r12 into the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .assembly import Assembly
+
+BYTES_PER_STEP = 8
+"""Bytes of the buffer: two int16 of two pixels."""
+
+
+@dataclass(frozen=True)
+class Gather:
+    """How windows of `rows` runs of `length` bytes are read.
+
+    unrolled: sizes are part of the code. Otherwise any number of rows and of 8 bytes in a row are
+    looped over; `length` counts modulo 8 then, and 0 rows stand for any number of them.
+    aligned: runs begin at multiples of 4 bytes.
+    """
+
+    rows: int
+    length: int
+    unrolled: bool
+    aligned: bool
+
+    @classmethod
+    def of(cls, rows: int, length: int, unrolled: bool, aligned: bool) -> Gather:
+        """The gather for windows of these sizes, shared with as many others as possible."""
+        if unrolled:
+            return cls(rows, length, True, aligned)
+        rest = length % 8 + (8 if length >= 8 else 0)
+        return cls(min(rows, 2) % 2, rest, False, aligned)
+
+    def emit(self, a: Assembly, slot: Mapping[str, int]) -> None:
+        """Appends the code; it may use every register but the stack pointer."""
+        a.note("two pixels to int16: r10 and r11 point to them, r12 to the buffer")
+        a(f"ldrd r10, r11, [sp, #{slot['x']}]", f"ldr r2, [sp, #{slot['x_step']}]")
+        a("add r0, r10, r2", "add r1, r11, r2", f"strd r0, r1, [sp, #{slot['x']}]")
+        a(f"ldr r12, [sp, #{slot['buffer']}]")
+        if self.unrolled:
+            self._unrolled(a, slot)
+        else:
+            self._looped(a, slot)
+
+    def _unrolled(self, a: Assembly, slot: Mapping[str, int]) -> None:
+        if self.rows > 1:
+            a(f"ldr lr, [sp, #{slot['row_gap']}]")
+        pending = False
+        for row in range(self.rows):
+            left = self.length
+            while left >= 8 and not pending:
+                _eight(a, self.aligned)
+                left -= 8
+            while left >= 4:
+                _four(a)
+                left -= 4
+            for _ in range(left):
+                if pending:
+                    a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1")
+                    a("pkhbt r8, r8, r0, lsl #16", "pkhbt r9, r9, r1, lsl #16")
+                    a("stmia r12!, {r8, r9}")
+                else:
+                    a("ldrsb r8, [r10], #1", "ldrsb r9, [r11], #1")
+                pending = not pending
+            if row < self.rows - 1:
+                a("add r10, lr", "add r11, lr")
+        if pending:
+            a("stmia r12!, {r8, r9}")
+
+    def _looped(self, a: Assembly, slot: Mapping[str, int]) -> None:
+        if not self.rows:
+            a(f"ldr r0, [sp, #{slot['rows']}]", f"str r0, [sp, #{slot['rows_left']}]")
+            a.label(6)
+        if self.length >= 8:
+            a(f"ldr lr, [sp, #{slot['chunks']}]")
+            a.label(7)
+            _eight(a, self.aligned)
+            a("subs lr, #1", "bne 7b")
+        left = self.length % 8
+        if left >= 4:
+            _four(a)
+        if left % 4:
+            a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1")
+        if left % 4 >= 2:
+            a("ldrsb r2, [r10], #1", "ldrsb r3, [r11], #1")
+            a("pkhbt r0, r0, r2, lsl #16", "pkhbt r1, r1, r3, lsl #16")
+        if left % 4 == 3:
+            a("ldrsb r2, [r10], #1", "ldrsb r3, [r11], #1")
+        if left % 4:
+            # Weights of a step that isn't written are zero.
+            a("strd r0, r1, [r12]", *["strd r2, r3, [r12, #8]"] * (left % 4 == 3), "add r12, #16")
+        if not self.rows:
+            a(f"ldr r0, [sp, #{slot['rows_left']}]", f"ldr r1, [sp, #{slot['row_gap']}]")
+            a("subs r0, #1", f"str r0, [sp, #{slot['rows_left']}]")
+            a("add r10, r1", "add r11, r1", "bne 6b")
+
+
+def order(rows: int, length: int, unrolled: bool) -> list[tuple[int, int]]:
+    """Indices into a window (row by row) of the two inputs of each step; -1: nothing."""
+    steps: list[tuple[int, int]] = []
+    pending: list[int] = []
+    for row in range(rows):
+        start, end = row * length, (row + 1) * length
+        whole = start + length // 4 * 4
+        for k in range(start, whole, 4):
+            steps += [(k, k + 2), (k + 1, k + 3)]
+        if unrolled:
+            pending += range(whole, end)
+            while len(pending) >= 2:
+                steps.append((pending.pop(0), pending.pop(0)))
+        elif whole < end:
+            singles = [*range(whole, end), -1, -1, -1]
+            steps += [(singles[0], singles[1]), (singles[2], singles[3])]
+    if pending:
+        steps.append((pending[0], -1))
+    return steps
+
+
+def _eight(a: Assembly, aligned: bool) -> None:
+    """Eight bytes of either pixel: r8, r4 of the first, r9, r5 of the second."""
+    if aligned:
+        a("ldrd r8, r4, [r10], #8", "ldrd r9, r5, [r11], #8")
+    else:
+        # LDRD faults on addresses that aren't multiples of 4.
+        a("ldr r8, [r10], #4", "ldr r4, [r10], #4", "ldr r9, [r11], #4", "ldr r5, [r11], #4")
+    a("sxtb16 r0, r8", "sxtb16 r1, r9", "sxtb16 r2, r8, ror #8", "sxtb16 r3, r9, ror #8")
+    a("sxtb16 r6, r4, ror #8", "sxtb16 r7, r5, ror #8", "sxtb16 r4, r4", "sxtb16 r5, r5")
+    a("stmia r12!, {r0-r7}")
+
+
+def _four(a: Assembly) -> None:
+    a("ldr r0, [r10], #4", "ldr r1, [r11], #4")
+    a("sxtb16 r2, r0, ror #8", "sxtb16 r3, r1, ror #8", "sxtb16 r0, r0", "sxtb16 r1, r1")
+    a("stmia r12!, {r0-r3}")

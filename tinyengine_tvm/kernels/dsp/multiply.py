@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A layer's weights, biases and requantisation as the stream that the multiplication reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...network import Conv2D, Dense, Network, Tensor
+from ..weighted import bias_with_input_zero_point, pad_channels
+from .fitted import fit
+from .gather import BYTES_PER_STEP, Gather, order
+from .gemm import Form, Rescale, Routine, step_bytes
+from .requantise import rescaling_of, sixteen_bit_safe, two_step
+
+BLOCK = 4
+_WORD = (1 << 31) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """The requantisation of a layer: what it does to the sums, and its constants per channel.
+
+    words: int32 [constants, channels] in the order of the stream; interleaved: whether the first two
+    constants of a channel stand side by side.
+    """
+
+    rescale: Rescale
+    shift: int
+    bias: np.ndarray
+    """int64 [channels], zero point of the input and offset of the line folded in"""
+    words: np.ndarray
+    interleaved: bool
+
+
+@lru_cache(maxsize=512)
+def _sequence(
+    layer: Conv2D | Dense, x: Tensor, y: Tensor, mode: str, form: Form
+) -> Sequence | None:
+    network = Network("", mode, {x.name: x, y.name: y}, (layer,), (x.name,), (y.name,))  # type: ignore[arg-type]
+    rescaling = rescaling_of(network, layer)
+    odd = np.arange(len(layer.bias)) % 2 == 1
+    high = odd & (form == "packed")
+    doublings = np.where(high, 8, 0)
+    limit = np.where(high, (1 << 23) - 1, _WORD)
+    if np.any(rescaling.bounds.magnitude > limit):
+        return None
+    # What rescaling_of changed in a bias applies to the folded one as well.
+    folded = bias_with_input_zero_point(network, layer).astype(np.int64)
+    folded += rescaling.bias.astype(np.int64) - layer.bias
+    for uniform in (True, False):
+        line = fit(rescaling.how, rescaling.bounds, doublings, limit, uniform)
+        if line is not None:
+            words = [line.multiplier, line.rounding]
+            if not uniform:
+                words.append((line.shift + doublings).astype(np.int32))
+            return Sequence(
+                "fitted" if uniform else "fitted_each",
+                int(line.shift[0]) if uniform else 0,
+                folded + line.offset,
+                np.stack(words),
+                True,
+            )
+        if uniform:
+            steps = two_step(rescaling.how, rescaling.bounds)
+            if steps is not None:
+                halves = sixteen_bit_safe(rescaling.how, rescaling.bounds)
+                return Sequence(
+                    "two_step_halves" if halves else "two_step",
+                    0,
+                    folded,
+                    np.stack([steps.doubled, steps.factor]),
+                    False,
+                )
+    return None
+
+
+def sequence_of(network: Network, layer: Conv2D | Dense, form: Form) -> Sequence | None:
+    """The cheapest exact requantisation of sums of weights in this form, or None."""
+    x, y = network.input_of(layer), network.output_of(layer)
+    return _sequence(layer, x, y, network.mode, form)
+
+
+def packable(layer: Conv2D | Dense) -> bool:
+    """Whether 256 * b + a of every two channels fits 16 bits: -128 over a negative one doesn't."""
+    weight = pad_channels(layer.weight.reshape(len(layer.bias), -1), 2).astype(np.int16)
+    return not np.any((weight[1::2] == -128) & (weight[0::2] < 0))
+
+
+def forms_of(network: Network, layer: Conv2D | Dense) -> list[Form]:
+    """The forms of weights that this layer can be computed with exactly."""
+    forms: list[Form] = ["packed"] if packable(layer) else []
+    forms.append("wide")
+    return [f for f in forms if sequence_of(network, layer, f) is not None]
+
+
+def stream(weight: np.ndarray, form: Form, sequence: Sequence, steps: np.ndarray) -> np.ndarray:
+    """Words of all blocks of 4 channels: biases, weights, constants; int32, one dimension.
+
+    weight: int8 [channels, inputs]; steps: int [steps, 2], inputs taken together, -1 for none.
+    """
+    padded = pad_channels(weight, BLOCK).astype(np.int64)
+    taken = np.where(steps >= 0, padded[:, np.maximum(steps, 0)], 0)
+    # [blocks, channels of a block, steps, 2 inputs]
+    taken = taken.reshape(-1, BLOCK, len(steps), 2)
+    if form == "packed":
+        taken = taken[:, 0::2] + 256 * taken[:, 1::2]
+    halves = np.ascontiguousarray(taken.transpose(0, 2, 1, 3)).astype(np.int16)
+    weights = halves.reshape(len(taken), -1).view(np.int32)
+    bias = pad_channels(sequence.bias, BLOCK).reshape(-1, BLOCK).copy()
+    if form == "packed":
+        bias[:, 1::2] = 256 * bias[:, 1::2] + bias[:, 0::2]
+    wrapped = bias.astype(np.uint64).astype(np.uint32).view(np.int32)
+    words = pad_channels(sequence.words, BLOCK, axis=1)
+    blocks = words.reshape(len(words), -1, BLOCK).transpose(1, 0, 2)
+    if sequence.interleaved:
+        pairs = blocks[:, :2].transpose(0, 2, 1).reshape(len(blocks), -1)
+        constants = np.concatenate([pairs, blocks[:, 2:].reshape(len(blocks), -1)], axis=1)
+    else:
+        constants = blocks.reshape(len(blocks), -1)
+    return np.concatenate([wrapped, weights, constants], axis=1).reshape(-1).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Multiplication:
+    """Everything that a layer's call needs: the routine, the stream, and sizes."""
+
+    routine: Routine
+    stream: np.ndarray
+    steps: int
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Two widened pixels."""
+        return self.steps * BYTES_PER_STEP
+
+    @property
+    def entry(self) -> int:
+        """Bytes of the unrolled loop that the first round leaves out."""
+        if self.routine.steps is not None:
+            return 0
+        unroll = self.routine.unroll
+        return -self.steps % unroll * step_bytes(self.routine.form)
+
+
+def multiplication(
+    network: Network,
+    layer: Conv2D | Dense,
+    rows: int,
+    length: int,
+    aligned: bool,
+    form: Form,
+    unrolled: bool,
+    unroll: int,
+) -> Multiplication:
+    """The multiplication of a layer whose windows are `rows` runs of `length` bytes.
+
+    unrolled: whether sizes are part of the routine; otherwise `unroll` steps make a round of its loop.
+    """
+    sequence = sequence_of(network, layer, form)
+    assert sequence is not None, layer.name
+    steps = np.array(order(rows, length, unrolled))
+    low, high = layer.clamp
+    routine = Routine(
+        gather=Gather.of(rows, length, unrolled, aligned),
+        form=form,
+        rescale=sequence.rescale,
+        shift=sequence.shift,
+        steps=len(steps) if unrolled else None,
+        unroll=0 if unrolled else unroll,
+        tail=len(layer.bias) % BLOCK,
+        low=low > -128,
+        high=high < 127,
+    )
+    weight = layer.weight.reshape(len(layer.bias), -1)
+    return Multiplication(routine, stream(weight, form, sequence, steps), len(steps))
