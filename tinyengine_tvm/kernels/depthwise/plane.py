@@ -85,7 +85,7 @@ def call_statement(
         f"{g.pad_top}, {plane.band}, {plane.pitch}, {record}, {signed[1]}"
     )
     return (
-        f"static const struct te_depthwise layer = {{{work}, {rest}}};\n"
-        f"te_depthwise_run({operands.inputs[0]}, {operands.output}, {operands.scratch}, "
-        f"{operands.constant('record')},\n    &layer, {names[0]}, {names[1]});"
+        f"{{\n    static const struct te_depthwise layer = {{{work},\n        {rest}}};\n"
+        f"    te_depthwise_run({operands.inputs[0]}, {operands.output}, {operands.scratch},\n"
+        f"        {operands.constant('record')}, &layer, {names[0]}, {names[1]});\n}}"
     )
