@@ -195,8 +195,6 @@ class Lowering:
             self.names[call.result.name] = result.name
         if problems:
             raise UnsupportedOperators(problems, ADVICE)
-        if not self.layers:
-            raise ModelError("the model holds no operator; nothing to compile")
         return self._finish(source)
 
     def _placeholder(self, call: Call) -> Tensor:

@@ -80,7 +80,8 @@ class _Converter(OperatorConverter):
         result = convert(op=op)
         if result is None:
             return None
-        result = self.bb.normalize(result)
+        # Bound here and now: TVM would bind it where it is first read, in another order.
+        result = self.bb.emit(result)
         tensor = self.get_output_tensors(op)[0].tensor
         declared = tuple(int(d) for d in np.atleast_1d(tensor.ShapeAsNumpy()))
         computed = tuple(int(d) for d in result.ty.shape)

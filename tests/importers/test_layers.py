@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single TFLite layers of every operator survive the way through a file and TVM."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.random_layers import WEIGHTED, WEIGHTLESS, samples
+from tests.tflite_models import write_tflite
+from tinyengine_tvm.importers import import_network
+from tinyengine_tvm.kernels.reference import run_reference
+from tinyengine_tvm.network import Clip, DepthwiseConv2D, Requantize, Reshape
+
+COUNT = 24
+
+
+def writable(operator):
+    """Random layers that a TFLite file can express, of batch 1."""
+    found = []
+    for network, values in samples(operator, "tflite", 4 * COUNT, seed=11):
+        shapes = [network.tensor(name).shape for name in network.inputs]
+        if any(len(shape) > 1 and shape[0] != 1 for shape in shapes):
+            continue
+        try:
+            found.append((network, values, write_tflite(network)))
+        except ValueError:
+            continue
+    return found[:COUNT]
+
+
+@pytest.mark.parametrize("operator", [*WEIGHTLESS, *WEIGHTED])
+def test_layer_is_imported_as_it_was_written(operator, tmp_path):
+    cases = writable(operator)
+    assert len(cases) >= 5
+    path = tmp_path / "layer.tflite"
+    for network, values, model in cases:
+        path.write_bytes(model)
+        found = import_network(path, name="net")
+        (written,), (layer,) = network.layers, found.layers
+        single = isinstance(written, DepthwiseConv2D) and written.multiplier == len(written.bias)
+        # A depthwise convolution of one channel is a plain one, and a relu of values that are
+        # never negative just a copy.
+        nothing = isinstance(written, (Clip, Requantize)) and isinstance(layer, (Clip, Reshape))
+        assert single or nothing or type(layer) is type(written)
+        for field in dataclasses.fields(written):
+            if single or nothing or field.name in ("name", "inputs", "output"):
+                continue
+            np.testing.assert_array_equal(getattr(layer, field.name), getattr(written, field.name))
+        assert found.output_of(layer).quantisation == network.output_of(written).quantisation
+        expected = run_reference(network, dict(zip(network.inputs, values, strict=True)))
+        result = run_reference(found, dict(zip(found.inputs, values, strict=True)))
+        np.testing.assert_array_equal(*expected.values(), *result.values())
