@@ -86,6 +86,40 @@ def test_multipliers_at_the_ends_of_their_range(mode):
     assert_c_equals_semantics(chosen)
 
 
+@pytest.mark.parametrize("kind", [Add, Mul])
+def test_onnx_near_ties_of_every_pair(kind):
+    # Quotients of scales that no binary fraction holds put many results next to a tie.
+    a, b = (g.ravel().astype(np.int8) for g in np.meshgrid(*[np.arange(-128, 128)] * 2))
+    chosen = []
+    for scales in ((0.1, 0.1, 0.3), (0.1, 0.3, 0.2), (0.7, 0.05, 0.7), (0.013, 0.039, 0.0013)):
+        qa, qb, qy = (Quantisation(v, zero) for v, zero in zip(scales, (3, -128, 60), strict=True))
+        if kind is Mul:
+            qy = Quantisation(scales[0] * scales[1] * 6, qy.zero_point)
+        inputs = [tensor("a", a.shape, qa), tensor("b", a.shape, qb)]
+        layer = kind("l", ("a", "b"), "y")
+        chosen.append((one_layer("onnx", layer, inputs, tensor("y", a.shape, qy)), [a, b]))
+    assert_c_equals_semantics(chosen)
+
+
+@pytest.mark.parametrize("kind", [Mean, AveragePool2D])
+def test_onnx_near_ties_of_means(kind):
+    rng = np.random.default_rng(10)
+    chosen = []
+    for height, width in ((2, 3), (6, 5), (5, 8), (12, 14)):
+        # All around one value, so that every mean is within int8 and few distinct sums occur.
+        x = rng.integers(20, 24, (1, height, width, 500)).astype(np.int8)
+        q = Quantisation(0.0123, -7)
+        if kind is Mean:
+            layer, shape = Mean("l", ("x",), "y", (1, 2)), (1, 500)
+        else:
+            layer = AveragePool2D("l", ("x",), "y", (2, 3))
+            shape = (1, height - 1, width - 2, 500)
+        chosen.append(
+            (one_layer("onnx", layer, [tensor("x", x.shape, q)], tensor("y", shape, q)), [x])
+        )
+    assert_c_equals_semantics(chosen)
+
+
 def test_average_pool_that_counts_padding_is_one_over_a_padded_map():
     rng = np.random.default_rng(9)
     q = Quantisation(0.1, -77)

@@ -8,14 +8,9 @@ import numpy as np
 from ..network import Add, Network
 from ..network.arithmetic import AddArithmetic, add_arithmetic, multiply_by_quantised_multiplier
 from .base import Code, Configuration, Kernel
-from .elementwise import (
-    ONNX_HELPERS,
-    Arguments,
-    emit_elementwise,
-    onnx_arguments,
-    onnx_body,
-)
-from .floats import dequantise, quantise_half_even
+from .elementwise import Arguments, emit_elementwise
+from .floats import c_float, dequantise, quantise_half_even
+from .near_ties import HELPERS, UNIT, fixed_point
 
 
 def reference(network: Network, layer: Add, inputs: list[np.ndarray]) -> np.ndarray:
@@ -47,6 +42,21 @@ const int32_t sum = te_scale_tflite(scaled_a + scaled_b, multiplier_y, shift_y);
 """
 
 
+ONNX_BODY = """
+const int32_t centred_a = *a++ - zero_a;
+const int32_t centred_b = b[@INDEX@] - zero_b;
+const int32_t sum = centred_a * factor_a + centred_b * factor_b;
+if (te_near_tie(sum, bits, margin)) {
+    /* The errors of float32 decide, so it has to be float32. */
+    const float value_a = te_float32((float)centred_a * scale_a);
+    const float value_b = te_float32((float)centred_b * scale_b);
+    *y++ = te_quantise_onnx(value_a + value_b, scale_y, zero_y, low, high);
+} else {
+    *y++ = te_nearest(sum, bits, zero_y, low, high);
+}
+"""
+
+
 class AddPortable(Kernel[Add]):
     """Any shapes of which one broadcasts to the other."""
 
@@ -58,7 +68,26 @@ class AddPortable(Kernel[Add]):
         y = network.output_of(layer)
 
         def onnx(a: int, b: int) -> Arguments:
-            return onnx_arguments(tensors[a], tensors[b], y, layer.clamp)
+            scales = [t.scale for t in (tensors[a], tensors[b], y)]
+            ratios = [scale / y.scale for scale in scales[:2]]
+            bound = 255 * sum(ratios)
+            # Three roundings of values up to the bound; a factor is off by half a unit.
+            how = fixed_point(bound, 3.1 * UNIT * bound, 256, *scales)
+            factors = [round(r * (1 << how.bits)) if how.exact else 0 for r in ratios]
+            return [
+                ("int32_t zero_a", tensors[a].zero_point),
+                ("int32_t factor_a", factors[0]),
+                ("float scale_a", c_float(scales[0])),
+                ("int32_t zero_b", tensors[b].zero_point),
+                ("int32_t factor_b", factors[1]),
+                ("float scale_b", c_float(scales[1])),
+                ("int32_t bits", how.bits),
+                ("int32_t margin", how.margin),
+                ("int32_t zero_y", y.zero_point),
+                ("float scale_y", c_float(y.scale)),
+                ("int32_t low", layer.clamp[0]),
+                ("int32_t high", layer.clamp[1]),
+            ]
 
         def tflite(a: int, b: int) -> Arguments:
             how = add_arithmetic(network, layer)
@@ -78,7 +107,7 @@ class AddPortable(Kernel[Add]):
             ]
 
         if network.mode == "onnx":
-            return emit_elementwise(network, layer, onnx_body("+"), ONNX_HELPERS, onnx)
+            return emit_elementwise(network, layer, ONNX_BODY, HELPERS, onnx)
         return emit_elementwise(
             network, layer, TFLITE_BODY, ("te_scale_tflite", "te_offset"), tflite
         )

@@ -7,9 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..network import Add, Mul, Network, Tensor
+from ..network import Add, Mul, Network
 from .base import Code, Function, Operands, render
-from .floats import c_float
 from .loops import index_expression, nested
 
 
@@ -115,25 +114,3 @@ def _wrapped(declarations: Sequence[str]) -> str:
             lines.append("    ")
         lines[-1] += ("" if lines[-1].endswith(("(", "    ")) else " ") + piece
     return "\n".join(lines).removeprefix("static void @NAME@(")
-
-
-ONNX_HELPERS = ("te_float32", "te_quantise_onnx")
-
-
-def onnx_body(operator: str) -> str:
-    """The body of an operator on dequantised float32 values."""
-    return f"""
-const float value_a = te_float32((float)(*a++ - zero_a) * scale_a);
-const float value_b = te_float32((float)(b[@INDEX@] - zero_b) * scale_b);
-*y++ = te_quantise_onnx(value_a {operator} value_b, scale_y, zero_y, low, high);
-"""
-
-
-def onnx_arguments(a: Tensor, b: Tensor, y: Tensor, clamp: tuple[int, int]) -> Arguments:
-    """What `onnx_body` needs."""
-    tensors = (("a", a), ("b", b), ("y", y))
-    result: list[tuple[str, object]] = []
-    for name, tensor in tensors:
-        result.append((f"int32_t zero_{name}", tensor.zero_point))
-        result.append((f"float scale_{name}", c_float(tensor.scale)))
-    return [*result, ("int32_t low", clamp[0]), ("int32_t high", clamp[1])]

@@ -13,6 +13,7 @@ from ..network.arithmetic import multiply_by_quantised_multiplier, quantise_mult
 from .base import Code, Configuration, Function, Kernel, Operands, render
 from .floats import c_float, dequantise, quantise_half_even
 from .loops import index_expression, nested
+from .near_ties import HELPERS, mean_factor
 
 LANE_SUM = "te_lane_sum"
 
@@ -81,19 +82,29 @@ TFLITE_STEP = "sum += x[@INDEX@];"
 
 ONNX = """\
 static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
+    int32_t factor, int32_t shift, int32_t bits, int32_t margin,
     int32_t zero_y, float scale_y, int8_t *y)
 {
     {{ loops | indent }}
 }
 """
 ONNX_SUM = """
-float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-float sum = 0.0f;
-int32_t k = 0;
+int32_t total = -@COUNT@ * zero_x;
 @REDUCTION@
-*y++ = te_quantise_onnx(sum / te_float32(@COUNT@.0f), scale_y, zero_y, -128, 127);
+const int32_t scaled = (int32_t)(((int64_t)total * factor) >> shift);
+if (te_near_tie(scaled, bits, margin)) {
+    /* The errors of float32 decide, so it has to be float32. */
+    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float sum = 0.0f;
+    int32_t k = 0;
+    @AGAIN@
+    *y++ = te_quantise_onnx(sum / te_float32(@COUNT@.0f), scale_y, zero_y, -128, 127);
+} else {
+    *y++ = te_nearest(scaled, bits, zero_y, -128, 127);
+}
 """
-ONNX_STEP = """
+ONNX_STEP = "total += x[@INDEX@];"
+ONNX_AGAIN = """
 const float value = te_float32((float)(x[@INDEX@] - zero_x) * scale_x);
 sum = te_lane_sum(lane, sum, value, k++, @COUNT@);
 """
@@ -118,17 +129,26 @@ class MeanPortable(Kernel[Mean]):
             index_expression([stride for _, stride in reduced], "r"),
         ]
         index = " + ".join(i for i in indices if i != "0") or "0"
-        reduction = nested([size for size, _ in reduced], step.replace("@INDEX@", index), "r")
-        body = total.replace("@REDUCTION@", reduction)
-        body = body.replace("@COUNT@", str(_count(network, layer)))
+
+        def reduction(step: str) -> str:
+            return nested([size for size, _ in reduced], step.replace("@INDEX@", index), "r")
+
+        count = _count(network, layer)
+        body = total.replace("@REDUCTION@", reduction(step))
+        again = reduction(ONNX_AGAIN).replace("\n", "\n    ")
+        body = body.replace("@AGAIN@", again).replace("@COUNT@", str(count))
         text = render(template, loops=nested([size for size, _ in kept], body))
         if network.mode == "tflite":
             multiplier, shift = mean_multiplier(network, layer)
             values = f"{x.zero_point}, {y.zero_point}, {multiplier}, {shift}"
             helpers: tuple[str, ...] = ("te_scale_tflite", "te_offset")
         else:
-            values = ", ".join(f"{t.zero_point}, {c_float(t.scale)}" for t in (x, y))
-            helpers = ("te_float32", "te_quantise_onnx", LANE_SUM)
+            how = mean_factor(x, y, count, True)
+            values = (
+                f"{x.zero_point}, {c_float(x.scale)}, {how.factor}, {how.shift}, "
+                f"{how.format.bits}, {how.format.margin}, {y.zero_point}, {c_float(y.scale)}"
+            )
+            helpers = (*HELPERS, LANE_SUM)
 
         def call(operands: Operands, names: Sequence[str]) -> str:
             return f"{names[0]}({operands.inputs[0]}, {values}, {operands.output});"

@@ -8,14 +8,9 @@ import numpy as np
 from ..network import Mul, Network
 from ..network.arithmetic import mul_arithmetic, multiply_by_quantised_multiplier
 from .base import Code, Configuration, Kernel
-from .elementwise import (
-    ONNX_HELPERS,
-    Arguments,
-    emit_elementwise,
-    onnx_arguments,
-    onnx_body,
-)
-from .floats import dequantise, quantise_half_even
+from .elementwise import Arguments, emit_elementwise
+from .floats import c_float, dequantise, quantise_half_even
+from .near_ties import HELPERS, UNIT, factor_of
 
 
 def reference(network: Network, layer: Mul, inputs: list[np.ndarray]) -> np.ndarray:
@@ -36,6 +31,21 @@ const int32_t product = (*a++ - zero_a) * (b[@INDEX@] - zero_b);
 """
 
 
+ONNX_BODY = """
+const int32_t centred_a = *a++ - zero_a;
+const int32_t centred_b = b[@INDEX@] - zero_b;
+const int32_t scaled = (int32_t)(((int64_t)(centred_a * centred_b) * factor) >> shift);
+if (te_near_tie(scaled, bits, margin)) {
+    /* The errors of float32 decide, so it has to be float32. */
+    const float value_a = te_float32((float)centred_a * scale_a);
+    const float value_b = te_float32((float)centred_b * scale_b);
+    *y++ = te_quantise_onnx(value_a * value_b, scale_y, zero_y, low, high);
+} else {
+    *y++ = te_nearest(scaled, bits, zero_y, low, high);
+}
+"""
+
+
 class MulPortable(Kernel[Mul]):
     """Any shapes of which one broadcasts to the other."""
 
@@ -47,7 +57,25 @@ class MulPortable(Kernel[Mul]):
         y = network.output_of(layer)
 
         def onnx(a: int, b: int) -> Arguments:
-            return onnx_arguments(tensors[a], tensors[b], y, layer.clamp)
+            scales = [t.scale for t in (tensors[a], tensors[b], y)]
+            ratio = scales[0] * scales[1] / y.scale
+            # Four roundings; far beyond int8 both ways saturate alike.
+            error = 4.1 * UNIT * min(255 * 255 * ratio, 1024)
+            how = factor_of(ratio, 255 * 255, error, *scales, scales[0] * scales[1])
+            return [
+                ("int32_t zero_a", tensors[a].zero_point),
+                ("float scale_a", c_float(scales[0])),
+                ("int32_t zero_b", tensors[b].zero_point),
+                ("float scale_b", c_float(scales[1])),
+                ("int32_t factor", how.factor),
+                ("int32_t shift", how.shift),
+                ("int32_t bits", how.format.bits),
+                ("int32_t margin", how.format.margin),
+                ("int32_t zero_y", y.zero_point),
+                ("float scale_y", c_float(y.scale)),
+                ("int32_t low", layer.clamp[0]),
+                ("int32_t high", layer.clamp[1]),
+            ]
 
         def tflite(a: int, b: int) -> Arguments:
             multiplier, shift = mul_arithmetic(network, layer)
@@ -62,7 +90,7 @@ class MulPortable(Kernel[Mul]):
             ]
 
         if network.mode == "onnx":
-            return emit_elementwise(network, layer, onnx_body("*"), ONNX_HELPERS, onnx)
+            return emit_elementwise(network, layer, ONNX_BODY, HELPERS, onnx)
         return emit_elementwise(
             network, layer, TFLITE_BODY, ("te_scale_tflite", "te_offset"), tflite
         )

@@ -13,6 +13,7 @@ from .base import Code, Configuration, Function, Kernel, Operands, render
 from .floats import c_float, dequantise, quantise_half_even
 from .geometry import Geometry, geometry_of
 from .mean import LANE_SUM, lane_sum
+from .near_ties import HELPERS, mean_factor
 
 
 def _windows(x: np.ndarray, layer: MaxPool2D | AveragePool2D, fill: Any) -> np.ndarray:
@@ -158,17 +159,29 @@ static void @NAME@(const int8_t *x,{{ " int32_t zero," if outside }}
 AVERAGE_ONNX = (
     """\
 static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
+    int32_t factor, int32_t shift, int32_t bits, int32_t margin,
     int32_t zero_y, float scale_y, int32_t low, int32_t high, int8_t *y)
 {
 """
     + WINDOW
     + """\
-{% if g.padded and not count_padding %}
+{% if varying %}
             const int32_t count = (y1 - y0) * (x1 - x0);
-{% else %}
-            const int32_t count = {{ g.kh * g.kw }};
 {% endif %}
             for (int32_t channel = 0; channel < {{ g.channels }}; ++channel) {
+                int32_t total = 0;
+                for (int32_t iy = y0; iy < y1; ++iy) {
+                    for (int32_t ix = x0; ix < x1; ++ix) {
+                        total += x[(iy * {{ g.width }} + ix){{ pixel }} + channel] - zero_x;
+                    }
+                }
+                const int32_t scaled = (int32_t)(((int64_t)total * factor) >> shift)\
+{{ " / count" if varying }};
+                if (!te_near_tie(scaled, bits, margin)) {
+                    *y++ = te_nearest(scaled, bits, zero_y, low, high);
+                    continue;
+                }
+                /* The errors of float32 decide, so it has to be float32. */
 {% if order == "lanes" %}
                 float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
                 float sum = 0.0f;
@@ -199,7 +212,7 @@ static void @NAME@(const int8_t *x, int32_t zero_x, float scale_x,
                     }
                 }
 {% endif %}
-                const float mean = sum / te_float32((float)count);
+                const float mean = sum / te_float32((float){{ "count" if varying else g.kh * g.kw }});
                 *y++ = te_quantise_onnx(mean, scale_y, zero_y, low, high);
             }
         }
@@ -238,10 +251,16 @@ class AveragePoolPortable(Kernel[AveragePool2D]):
             zero = [str(x.zero_point)] if outside else []
             return _code(name, text, zero, layer, ("te_clamp",))
         order = summation_order(g)
-        text = _render(AVERAGE_ONNX, g, order=order, count_padding=layer.count_padding)
-        values = [s for t in (x, y) for s in (str(t.zero_point), c_float(t.scale))]
+        varying = g.padded and not layer.count_padding
+        text = _render(AVERAGE_ONNX, g, order=order, varying=varying)
+        how = mean_factor(x, y, g.kh * g.kw, not varying)
+        values = [
+            *(str(x.zero_point), c_float(x.scale)),
+            *(str(v) for v in (how.factor, how.shift, how.format.bits, how.format.margin)),
+            *(str(y.zero_point), c_float(y.scale)),
+        ]
         lanes = (LANE_SUM,) if order == "lanes" else ()
-        return _code(name, text, values, layer, ("te_float32", "te_quantise_onnx", *lanes))
+        return _code(name, text, values, layer, (*HELPERS, *lanes))
 
 
 def _render(template: str, g: Geometry, **values: Any) -> str:
