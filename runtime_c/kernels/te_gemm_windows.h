@@ -18,7 +18,7 @@ struct te_gemm_image {
 
 /* Not memcpy: where it is written for size it takes several instructions per byte, and without the
  * empty asm the compiler would turn this into memcpy. */
-static void te_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
+static inline void te_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
 {
     uint32_t words[4];
     for (; bytes >= 16; bytes -= 16) {
@@ -26,6 +26,13 @@ static void te_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
         memcpy(to, words, 16);
         from += 16;
         to += 16;
+        __asm__ volatile("" ::: "memory");
+    }
+    for (; bytes >= 4; bytes -= 4) {
+        memcpy(words, from, 4);
+        memcpy(to, words, 4);
+        from += 4;
+        to += 4;
         __asm__ volatile("" ::: "memory");
     }
     for (; bytes > 0; --bytes) {
@@ -80,43 +87,45 @@ static void te_gemm_windows(void (*gemm)(const struct te_gemm *), const int8_t *
     struct te_gemm g = te_gemm_of(sizes, weights, buffer, y);
     int8_t *const copies = (int8_t *)buffer + sizes->buffer_bytes;
     const int32_t copy_bytes = (sizes->length * sizes->rows + 3) & ~3;
-    int32_t row = 0, column = 0, pixel = 0;
-    while (pixel < sizes->pixels) {
-        g.y = y + pixel * sizes->channels;
-        g.pairs = 0;
-        if (row >= image->first_row && row < image->end_row && column >= image->first_column) {
-            g.pairs = (image->end_column - column) / 2;
-        }
-        if (g.pairs > 0) {
-            const int32_t top = row * image->row_step - image->pad_top;
-            g.x = x + top * image->width + column * image->column_step - image->pad_left;
-            g.x_second = g.x + image->column_step;
-            g.x_step = 2 * image->column_step;
-            g.row_gap = image->width - sizes->length;
-            pixel += 2 * g.pairs;
-            column += 2 * g.pairs;
-        } else {
-            int32_t taken = 0;
-            while (taken < 2 && pixel < sizes->pixels) {
-                if (column == image->out_width) {
-                    column = 0;
-                    ++row;
-                }
-                te_copy_window(image, x, row, column, copies + taken * copy_bytes);
-                ++column;
-                ++pixel;
-                ++taken;
+    const int8_t *line = x - image->pad_top * image->width - image->pad_left;
+    int8_t *waiting = NULL; /* output of a window whose copy waits for another */
+    int8_t *last = y + (sizes->pixels - 1) * sizes->channels;
+    for (int32_t row = 0; y <= last; ++row) {
+        int32_t column = 0;
+        while (column < image->out_width) {
+            int32_t pairs = 0;
+            if (column == image->first_column && row >= image->first_row && row < image->end_row) {
+                pairs = (image->end_column - column) / 2;
             }
-            g.x = copies;
-            g.x_second = copies + (taken - 1) * copy_bytes;
-            g.y_second = (taken - 1) * sizes->channels;
-            g.row_gap = 0;
-            g.pairs = 1;
+            if (pairs > 0) {
+                g.x = line + column * image->column_step;
+                g.x_second = g.x + image->column_step;
+                g.x_step = 2 * image->column_step;
+                g.y = y;
+                g.y_second = sizes->channels;
+                g.row_gap = image->width - sizes->length;
+                g.pairs = pairs;
+                gemm(&g);
+                column += 2 * pairs;
+                y += 2 * pairs * sizes->channels;
+                continue;
+            }
+            te_copy_window(image, x, row, column, copies + (waiting ? copy_bytes : 0));
+            ++column;
+            if (waiting == NULL && y != last) {
+                waiting = y;
+            } else {
+                g.x = copies;
+                g.x_second = waiting ? copies + copy_bytes : copies;
+                g.y = waiting ? waiting : y;
+                g.y_second = y - g.y;
+                g.row_gap = 0;
+                g.pairs = 1;
+                gemm(&g);
+                waiting = NULL;
+            }
+            y += sizes->channels;
         }
-        gemm(&g);
-        if (column == image->out_width) {
-            column = 0;
-            ++row;
-        }
+        line += image->row_step * image->width;
     }
 }

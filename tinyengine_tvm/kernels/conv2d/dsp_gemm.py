@@ -10,9 +10,9 @@ import numpy as np
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
 from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
-from ..dsp.gather import order
-from ..dsp.gemm import routine_text
-from ..dsp.multiply import Multiplication, forms_of, multiplication
+from ..dsp.gather import BYTES_PER_STEP, Gather, order
+from ..dsp.gemm import Routine, routine_text, step_bytes
+from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
 from ..geometry import geometry_of
 
 UNROLLED_STEPS = 20
@@ -66,51 +66,48 @@ class ConvGemm:
         whole: list[Configuration] = [{"weights": form, "unroll": 0} for form in forms]
         return (whole + loops if steps <= UNROLLED_STEPS else loops + whole) + small
 
-    def multiplication(self, configuration: Configuration) -> Multiplication:
-        unroll = configuration["unroll"]
-        return multiplication(
-            self.network,
-            self.layer,
-            self.rows,
-            self.length,
-            self.aligned,
-            configuration["weights"],
-            unroll == 0,
-            unroll,
+    def routine(self, configuration: Configuration) -> Routine:
+        form, unroll = configuration["weights"], configuration["unroll"]
+        sequence = sequence_of(self.network, self.layer, form)
+        assert sequence is not None, self.layer.name
+        whole = unroll == 0
+        return Routine(
+            gather=Gather.of(self.rows, self.length, whole, self.aligned),
+            form=form,
+            outputs=outputs_of(self.layer, sequence),
+            steps=len(order(self.rows, self.length, True)) if whole else None,
+            unroll=unroll,
         )
 
     def scratch(self, configuration: Configuration) -> int:
         """Two widened windows, and copies of two windows where some lie over the border."""
         unrolled = configuration["unroll"] == 0
-        widened = 8 * len(order(self.rows, self.length, unrolled))
+        widened = BYTES_PER_STEP * len(order(self.rows, self.length, unrolled))
         return widened + (0 if self.points else 2 * self._copy_bytes)
 
     @property
     def _copy_bytes(self) -> int:
         return (self.rows * self.length + 3) // 4 * 4
 
-    def sizes(self, how: Multiplication) -> np.ndarray:
-        """te_gemm_sizes, and te_gemm_image unless the pixels follow each other: int32."""
-        g, layer = self.geometry, self.layer
-        zero = self.network.output_of(layer).zero_point
-        if how.routine.rescale == "two_step_halves":
-            zero += 128
-        sizes = [
-            g.channels,
-            how.stream.nbytes,
-            how.entry,
-            how.buffer_bytes,
-            zero,
+    def sizes(self, routine: Routine, weights: np.ndarray, steps: int) -> list[int]:
+        """te_gemm_sizes, and the rest of te_gemm_image unless the pixels follow each other."""
+        g = self.geometry
+        skipped = -steps % routine.unroll if routine.unroll else 0
+        values = sizes(
+            self.network,
+            self.layer,
+            routine.outputs,
+            weights,
+            steps,
+            skipped * step_bytes(routine.form),
             self.rows,
             self.length,
-            _four(layer.clamp[0]),
-            _four(layer.clamp[1]),
             g.out_height * g.out_width,
-        ]
+        )
         if not self.points:
             rows = _inside(g.height, g.kh, g.sy, g.pad_top, g.out_height)
             columns = _inside(g.width, g.kw, g.sx, g.pad_left, g.out_width)
-            sizes += [
+            values += [
                 g.height,
                 g.width * g.depth,
                 g.out_width,
@@ -120,12 +117,15 @@ class ConvGemm:
                 g.pad_left * g.depth,
                 *rows,
                 *columns,
-                self.network.input_of(layer).zero_point,
+                self.network.input_of(self.layer).zero_point,
             ]
-        return np.array(sizes, np.int64).astype(np.uint32).view(np.int32)
+        return values
 
     def code(self, configuration: Configuration) -> Code:
-        how = self.multiplication(configuration)
+        routine = self.routine(configuration)
+        steps = np.array(order(self.rows, self.length, configuration["unroll"] == 0))
+        weights = stream(self.network, self.layer, routine.form, steps)
+        values = self.sizes(routine, weights, len(steps))
         driver = "te_gemm_points" if self.points else "te_gemm_windows"
         helpers = ("te_gemm", "te_gemm_points") + (() if self.points else ("te_gemm_windows",))
 
@@ -138,16 +138,11 @@ class ConvGemm:
 
         return Code(
             functions=(
-                Function(how.routine.name, routine_text(how.routine), helpers, ("string.h",)),
+                Function(routine.name, routine_text(routine), helpers, ("stddef.h", "string.h")),
             ),
-            constants=(Constant("weight", how.stream), Constant("sizes", self.sizes(how))),
+            constants=(Constant("weight", weights), size_constant(values)),
             call=call,
         )
-
-
-def _four(value: int) -> int:
-    """An int8 in each byte of a word."""
-    return (value & 0xFF) * 0x01010101
 
 
 def _inside(size: int, kernel: int, stride: int, before: int, count: int) -> tuple[int, int]:

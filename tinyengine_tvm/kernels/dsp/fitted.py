@@ -48,13 +48,13 @@ def fit(
     bounds: AccumulatorRange,
     doublings: np.ndarray,
     limit: np.ndarray,
-    uniform: bool = True,
+    uniform: int | None,
 ) -> Fitted | None:
     """The line of every channel, or None where some channel has none.
 
     how: the exact requantisation; bounds: the range of the accumulators; doublings: int [channels];
-    limit: greatest magnitude of acc + d, int [channels]; uniform: whether all channels must share one
-    shift, so that it can be an immediate.
+    limit: greatest magnitude of acc + d, int [channels]; uniform: at most this shift, the same for
+    all channels so that it can be an immediate, or None: each channel its own.
     """
     e = -how.shift.astype(np.int64)
     constant = (bounds.low == bounds.high) | (how.multiplier == 0)
@@ -62,10 +62,22 @@ def fit(
         return None
     live = ~constant
     shift = np.where(live, np.minimum(e - 1, 22), 0)
-    if uniform:
-        shift = np.full_like(shift, shift[live].min() if live.any() else 0)
+    if uniform is not None:
+        shift = np.full_like(shift, min(uniform, shift[live].min()) if live.any() else uniform)
+    return fit_shifts(how, bounds, doublings, limit, shift)
+
+
+def fit_shifts(
+    how: Requantisation,
+    bounds: AccumulatorRange,
+    doublings: np.ndarray,
+    limit: np.ndarray,
+    shift: np.ndarray,
+) -> Fitted | None:
+    """As `fit`, with the shift S of every channel given: at most e - 1 for a right shift of e."""
+    constant = (bounds.low == bounds.high) | (how.multiplier == 0)
     lines = _Lines(how, bounds, doublings, limit, shift)
-    multiplier, rounding, offset = lines.fit(live)
+    multiplier, rounding, offset = lines.fit(~constant)
     if not np.all(lines.found | constant):
         return None
     # A constant channel needs no line; its accumulator must not matter.
@@ -109,12 +121,11 @@ class _Lines:
                 break
             slope = np.clip(nearest[todo] + nudge, 0, _WORD)
             low, high = self._heights(todo, slope)
-            for d, candidates in _offsets():
+            for candidates in _offsets():
                 open_ = np.flatnonzero(~self.found[todo] & (low <= high))
                 if not len(open_):
                     break
                 self._try(todo, open_, slope, low, high, candidates, rounding, offset, multiplier)
-                del d
         return multiplier, rounding, offset
 
     def _heights(self, todo: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,8 +157,11 @@ class _Lines:
         m, b = slope[open_, None], self.doublings[channel, None]
         step = np.int64(1) << (32 - b)
         moved = candidates[None, :] * m
-        r = -((moved - low[open_, None]) // step)  # the ceiling
-        fits = r * step + moved <= high[open_, None]
+        lowest = -((moved - low[open_, None]) // step)  # the ceiling
+        highest = (high[open_, None] - moved) // step
+        # Of several heights the least: a channel that never changes leaves a side open.
+        r = np.clip(0, lowest, np.maximum(lowest, highest))
+        fits = lowest <= highest
         least, most = self.bounds.low[channel, None], self.bounds.high[channel, None]
         ends = np.maximum(np.abs(least + candidates), np.abs(most + candidates))
         fits &= ends <= self.limit[channel, None]
@@ -161,12 +175,12 @@ class _Lines:
         multiplier[chosen] = m[hit, 0]
 
 
-def _offsets() -> list[tuple[int, np.ndarray]]:
+def _offsets() -> list[np.ndarray]:
     """Offsets to try, the nearest to 0 first."""
     size, groups, start = 256, [], 0
     while start < _FURTHEST_OFFSET:
         positive = np.arange(start, start + size, dtype=np.int64)
-        groups.append((start, np.stack([positive, -1 - positive], axis=1).reshape(-1)))
+        groups.append(np.stack([positive, -1 - positive], axis=1).reshape(-1))
         start += size
         size = min(2 * size, 8192)
     return groups

@@ -15,67 +15,34 @@ factor 256 is gone in the requantisation's shift.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from .assembly import Assembly
 from .gather import Gather
+from .outputs import BUFFER, W0, W1, WEIGHTS, X0, X1, Form, Outputs, rescale, store
+from .stack import FRAME, SLOT, copy_arguments, loop_entry
 
-X0, X1, W0, W1 = "r8", "r9", "r10", "r11"
-BUFFER, WEIGHTS = "r12", "lr"
 FIRST = ("r0", "r1", "r2", "r3")
 SECOND = ("r4", "r5", "r6", "r7")
-
-Form = Literal["packed", "wide"]
-Rescale = Literal["fitted", "fitted_each", "two_step", "two_step_halves"]
-
-FIELDS = (
-    "y",
-    "y_second",
-    "weights_end",
-    "buffer",
-    "entry",
-    "buffer_end",
-    "x",
-    "x_second",
-    "x_step",
-    "weights",
-    "pairs",
-    "zero_point",
-    "rows",
-    "chunks",
-    "row_gap",
-    "low",
-    "high",
-)
-"""The fields of struct te_gemm, a word each, in the order of the C header."""
-SLOT = {name: 4 * i for i, name in enumerate((*FIELDS, "rows_left"))}
-FRAME = 4 * (len(SLOT) + len(SLOT) % 2)
 
 
 @dataclass(frozen=True)
 class Routine:
     """What distinguishes one multiplication routine from another.
 
-    form: of the weights; rescale: the requantisation; shift: the immediate of its shift (fitted
-    only); steps: pairs of inputs, all unrolled, or None for a loop over any number of them;
-    unroll: steps of that loop; tail: channels beyond the last multiple of 4; low, high: whether the
-    clamp is narrower than int8 there.
+    steps: pairs of inputs, all unrolled, or None for a loop over any number of them; unroll: steps
+    of that loop.
     """
 
     gather: Gather
     form: Form
-    rescale: Rescale
-    shift: int
+    outputs: Outputs
     steps: int | None
     unroll: int
-    tail: int
-    low: bool
-    high: bool
 
     @property
     def name(self) -> str:
         size = f"{self.steps}" if self.steps is not None else "n"
-        return f"te_gemm_4x2_{self.form}_{size}_{self.rescale}_dsp"
+        return f"te_gemm_4x2_{self.form}_{size}_dsp"
 
 
 def step_bytes(form: Form) -> int:
@@ -86,19 +53,9 @@ def step_bytes(form: Form) -> int:
 def routine_text(routine: Routine) -> str:
     """The C text of a routine, a naked function of one pointer to struct te_gemm."""
     a = Assembly()
-    a("push {r4-r11, lr}", f"sub sp, #{FRAME}")
-    a.note("the arguments go to the stack, where they are one load away")
-    words = len(FIELDS)
-    a("mov r12, sp")
-    for first in range(0, words, 8):
-        last = min(first + 8, words) - first
-        if last > 1:
-            a(f"ldmia r0!, {{r1-r{last}}}", f"stmia r12!, {{r1-r{last}}}")
-        else:
-            a("ldr r1, [r0], #4", "str r1, [r12], #4")
+    copy_arguments(a)
     if routine.steps is None:
-        a(f"ldr r0, [sp, #{SLOT['entry']}]", "adr.w r1, 4f", "add r0, r1", "orr r0, #1")
-        a(f"str r0, [sp, #{SLOT['entry']}]")
+        loop_entry(a, 4)
     a.label(2)
     routine.gather.emit(a, SLOT)
     _multiply(a, routine)
@@ -131,8 +88,8 @@ def _multiply(a: Assembly, routine: Routine) -> None:
         for _ in range(routine.unroll):
             _step(a, routine.form, False)
         a(f"ldr {W0}, [sp, #{SLOT['buffer_end']}]", f"cmp {BUFFER}, {W0}", "bne.w 4b")
-    _rescale(a, routine)
-    _store(a, routine)
+    rescale(a, routine.outputs, routine.form, (FIRST, SECOND))
+    store(a, routine.outputs, (FIRST, SECOND), 3)
 
 
 def _step(a: Assembly, form: Form, first: bool) -> None:
@@ -155,85 +112,3 @@ def _step(a: Assembly, form: Form, first: bool) -> None:
         a(f"ldrd {W0}, {W1}, [{WEIGHTS}], #8")
         mac(2, W0)
         mac(3, W1)
-
-
-def _rescale(a: Assembly, routine: Routine) -> None:
-    """Sums to outputs, four of a pixel packed in r0 and r4."""
-    packed = routine.form == "packed"
-    pixels = (FIRST, SECOND)
-    if packed:
-        a.note("256 times the sums of odd channels")
-        for channel in (1, 3):
-            for pixel in pixels:
-                a(f"sub {pixel[channel]}, {pixel[channel - 1]}")
-    if routine.rescale.startswith("fitted"):
-        for half in (0, 2):
-            a(f"ldmia {WEIGHTS}!, {{{X0}, {X1}, {W0}, {W1}}}")
-            for channel, (m, r) in zip((half, half + 1), ((X0, X1), (W0, W1)), strict=True):
-                for pixel in pixels:
-                    a(f"smmla {pixel[channel]}, {pixel[channel]}, {m}, {r}")
-        if routine.rescale == "fitted_each":
-            a(f"ldmia {WEIGHTS}!, {{{X0}, {X1}, {W0}, {W1}}}")
-            for channel, by in enumerate((X0, X1, W0, W1)):
-                for pixel in pixels:
-                    a(f"asr {pixel[channel]}, {by}")
-        for channel in range(4):
-            shift = routine.shift + (8 if packed and channel % 2 else 0)
-            asr = f", asr #{shift}" if shift and routine.rescale == "fitted" else ""
-            for pixel in pixels:
-                a(f"ssat {pixel[channel]}, #8, {pixel[channel]}{asr}")
-    else:
-        if packed:
-            for channel in (1, 3):
-                for pixel in pixels:
-                    a(f"asr {pixel[channel]}, #8")
-        a(f"ldmia {WEIGHTS}!, {{{X0}, {X1}, {W0}, {W1}}}")
-        for channel, m in enumerate((X0, X1, W0, W1)):
-            for pixel in pixels:
-                a(f"smmlar {pixel[channel]}, {pixel[channel]}, {m}, {pixel[channel]}")
-        a(f"ldmia {WEIGHTS}!, {{{X0}, {X1}, {W0}, {W1}}}")
-        a(f"ldr {BUFFER}, [sp, #{SLOT['zero_point']}]")
-        for channel, m in enumerate((X0, X1, W0, W1)):
-            for pixel in pixels:
-                a(f"smmlar {pixel[channel]}, {pixel[channel]}, {m}, {BUFFER}")
-        if routine.rescale == "two_step":
-            for channel in range(4):
-                for pixel in pixels:
-                    a(f"ssat {pixel[channel]}, #8, {pixel[channel]}")
-    for p in pixels:
-        if routine.rescale == "two_step_halves":
-            a(f"pkhbt {p[0]}, {p[0]}, {p[2]}, lsl #16", f"pkhbt {p[1]}, {p[1]}, {p[3]}, lsl #16")
-            a(f"usat16 {p[0]}, #8, {p[0]}", f"usat16 {p[1]}, #8, {p[1]}")
-            a(f"orr {p[0]}, {p[0]}, {p[1]}, lsl #8", f"eor {p[0]}, #0x80808080")
-        else:
-            a(f"bfi {p[0]}, {p[1]}, #8, #8", f"bfi {p[2]}, {p[3]}, #8, #8")
-            a(f"pkhbt {p[0]}, {p[0]}, {p[2]}, lsl #16")
-    if routine.low or routine.high:
-        a(f"ldrd {X0}, {X1}, [sp, #{SLOT['low']}]")
-    for p in pixels:
-        if routine.low:
-            a(f"ssub8 {W0}, {p[0]}, {X0}", f"sel {p[0]}, {p[0]}, {X0}")
-        if routine.high:
-            a(f"ssub8 {W0}, {X1}, {p[0]}", f"sel {p[0]}, {p[0]}, {X1}")
-
-
-def _store(a: Assembly, routine: Routine) -> None:
-    """Leaves the end of the output in r8 and the distance of the second pixel in r9."""
-    one, two = FIRST[0], SECOND[0]
-    a(f"ldm sp, {{{X0}, {X1}, {W0}}}")
-    if routine.tail:
-        a(f"cmp {WEIGHTS}, {W0}", "beq 5f")
-        a(f"str {two}, [{X0}, {X1}]", f"str {one}, [{X0}], #4", f"str {X0}, [sp]", "b.w 3b")
-        a.label(5)
-        a.note(f"the last {routine.tail} channels")
-        a(f"add {W1}, {X0}, {X1}")
-        for value, at in ((two, W1), (one, X0)):
-            post = f", #{routine.tail}" if at == X0 and routine.tail < 3 else ""
-            store = "strb" if routine.tail == 1 else "strh"
-            if routine.tail == 3:
-                a(f"strh {value}, [{at}], #2", f"lsr {value}, #16", f"strb {value}, [{at}], #1")
-            else:
-                a(f"{store} {value}, [{at}]{post}")
-    else:
-        a(f"str {two}, [{X0}, {X1}]", f"str {one}, [{X0}], #4", f"str {X0}, [sp]")
-        a(f"cmp {WEIGHTS}, {W0}", "bne.w 3b")

@@ -9,14 +9,17 @@ from functools import lru_cache
 import numpy as np
 
 from ...network import Conv2D, Dense, Network, Tensor
+from ..base import Constant
 from ..weighted import bias_with_input_zero_point, pad_channels
 from .fitted import fit
-from .gather import BYTES_PER_STEP, Gather, order
-from .gemm import Form, Rescale, Routine, step_bytes
+from .gather import BYTES_PER_STEP
+from .outputs import Form, Outputs, Rescale
 from .requantise import rescaling_of, sixteen_bit_safe, two_step
 
 BLOCK = 4
 _WORD = (1 << 31) - 1
+COMMON_SHIFT = 5
+"""A shift that most layers' lines can have: those that share it share their routine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,30 +53,21 @@ def _sequence(
     # What rescaling_of changed in a bias applies to the folded one as well.
     folded = bias_with_input_zero_point(network, layer).astype(np.int64)
     folded += rescaling.bias.astype(np.int64) - layer.bias
-    for uniform in (True, False):
-        line = fit(rescaling.how, rescaling.bounds, doublings, limit, uniform)
+    for most in (COMMON_SHIFT, 22):
+        line = fit(rescaling.how, rescaling.bounds, doublings, limit, most)
         if line is not None:
-            words = [line.multiplier, line.rounding]
-            if not uniform:
-                words.append((line.shift + doublings).astype(np.int32))
-            return Sequence(
-                "fitted" if uniform else "fitted_each",
-                int(line.shift[0]) if uniform else 0,
-                folded + line.offset,
-                np.stack(words),
-                True,
-            )
-        if uniform:
-            steps = two_step(rescaling.how, rescaling.bounds)
-            if steps is not None:
-                halves = sixteen_bit_safe(rescaling.how, rescaling.bounds)
-                return Sequence(
-                    "two_step_halves" if halves else "two_step",
-                    0,
-                    folded,
-                    np.stack([steps.doubled, steps.factor]),
-                    False,
-                )
+            words = np.stack([line.multiplier, line.rounding])
+            return Sequence("fitted", int(line.shift[0]), folded + line.offset, words, True)
+    steps = two_step(rescaling.how, rescaling.bounds)
+    if steps is not None:
+        halves = sixteen_bit_safe(rescaling.how, rescaling.bounds)
+        words = np.stack([steps.doubled, steps.factor])
+        return Sequence("two_step_halves" if halves else "two_step", 0, folded, words, False)
+    line = fit(rescaling.how, rescaling.bounds, doublings, limit, None)
+    if line is not None:
+        shifts = (line.shift + doublings).astype(np.int32)
+        words = np.stack([line.multiplier, line.rounding, shifts])
+        return Sequence("fitted_each", 0, folded + line.offset, words, True)
     return None
 
 
@@ -96,11 +90,14 @@ def forms_of(network: Network, layer: Conv2D | Dense) -> list[Form]:
     return [f for f in forms if sequence_of(network, layer, f) is not None]
 
 
-def stream(weight: np.ndarray, form: Form, sequence: Sequence, steps: np.ndarray) -> np.ndarray:
+def stream(network: Network, layer: Conv2D | Dense, form: Form, steps: np.ndarray) -> np.ndarray:
     """Words of all blocks of 4 channels: biases, weights, constants; int32, one dimension.
 
-    weight: int8 [channels, inputs]; steps: int [steps, 2], inputs taken together, -1 for none.
+    steps: int [steps, 2], indices into a window of the inputs taken together, -1 for none.
     """
+    sequence = sequence_of(network, layer, form)
+    assert sequence is not None, layer.name
+    weight = layer.weight.reshape(len(layer.bias), -1)
     padded = pad_channels(weight, BLOCK).astype(np.int64)
     taken = np.where(steps >= 0, padded[:, np.maximum(steps, 0)], 0)
     # [blocks, channels of a block, steps, 2 inputs]
@@ -123,56 +120,43 @@ def stream(weight: np.ndarray, form: Form, sequence: Sequence, steps: np.ndarray
     return np.concatenate([wrapped, weights, constants], axis=1).reshape(-1).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
-class Multiplication:
-    """Everything that a layer's call needs: the routine, the stream, and sizes."""
-
-    routine: Routine
-    stream: np.ndarray
-    steps: int
-
-    @property
-    def buffer_bytes(self) -> int:
-        """Two widened pixels."""
-        return self.steps * BYTES_PER_STEP
-
-    @property
-    def entry(self) -> int:
-        """Bytes of the unrolled loop that the first round leaves out."""
-        if self.routine.steps is not None:
-            return 0
-        unroll = self.routine.unroll
-        return -self.steps % unroll * step_bytes(self.routine.form)
+def outputs_of(layer: Conv2D | Dense, sequence: Sequence) -> Outputs:
+    """What the routine does to the sums of this layer."""
+    low, high = layer.clamp
+    tail = len(layer.bias) % BLOCK
+    return Outputs(sequence.rescale, sequence.shift, tail, low > -128, high < 127)
 
 
-def multiplication(
+def sizes(
     network: Network,
     layer: Conv2D | Dense,
+    outputs: Outputs,
+    weights: np.ndarray,
+    steps: int,
+    entry: int,
     rows: int,
     length: int,
-    aligned: bool,
-    form: Form,
-    unrolled: bool,
-    unroll: int,
-) -> Multiplication:
-    """The multiplication of a layer whose windows are `rows` runs of `length` bytes.
+    pixels: int,
+) -> list[int]:
+    """The values of struct te_gemm_sizes.
 
-    unrolled: whether sizes are part of the routine; otherwise `unroll` steps make a round of its loop.
+    weights: the stream; steps: of a window; entry: bytes of the loop that its first round leaves out.
     """
-    sequence = sequence_of(network, layer, form)
-    assert sequence is not None, layer.name
-    steps = np.array(order(rows, length, unrolled))
-    low, high = layer.clamp
-    routine = Routine(
-        gather=Gather.of(rows, length, unrolled, aligned),
-        form=form,
-        rescale=sequence.rescale,
-        shift=sequence.shift,
-        steps=len(steps) if unrolled else None,
-        unroll=0 if unrolled else unroll,
-        tail=len(layer.bias) % BLOCK,
-        low=low > -128,
-        high=high < 127,
-    )
-    weight = layer.weight.reshape(len(layer.bias), -1)
-    return Multiplication(routine, stream(weight, form, sequence, steps), len(steps))
+    zero = network.output_of(layer).zero_point
+    return [
+        len(layer.bias),
+        weights.nbytes,
+        entry,
+        steps * BYTES_PER_STEP,
+        # Pairs of outputs are saturated as unsigned numbers.
+        zero + (128 if outputs.rescale == "two_step_halves" else 0),
+        rows,
+        length,
+        *((bound & 0xFF) * 0x01010101 for bound in layer.clamp),
+        pixels,
+    ]
+
+
+def size_constant(values: list[int]) -> Constant:
+    """Sizes as int32; words beyond its range wrap."""
+    return Constant("sizes", np.array(values, np.int64).astype(np.uint32).view(np.int32))
