@@ -82,9 +82,7 @@ def test_small_instances_are_solved_to_the_optimum(buffers: list[Buffer]) -> Non
     assert placement.lower_bound <= placement.size
 
 
-@settings(max_examples=150, deadline=None)
-@given(instances(5), st.data())
-def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:
+def draw_overlaps(buffers: list[Buffer], data: st.DataObject) -> Separation:
     """A buffer that begins where another one ends its life may run over it, or be run over."""
     allowed = {}
     for a, b in itertools.permutations(buffers, 2):
@@ -95,11 +93,48 @@ def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.Data
     def overlapping(a: Buffer, b: Buffer) -> int | None:
         return allowed.get((a.name, b.name), disjoint(a, b))
 
+    return overlapping
+
+
+@settings(max_examples=150, deadline=None)
+@given(instances(5), st.data())
+def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:
+    overlapping = draw_overlaps(buffers, data)
     placement = place(buffers, overlapping)
     check_placement(buffers, placement.offsets, placement.size, overlapping)
     assert placement.optimal
     assert placement.size == least_size(buffers, overlapping)
     assert placement.lower_bound <= placement.size
+
+
+@settings(max_examples=200, deadline=None)
+@given(instances(4), st.data())
+def test_the_search_alone_finds_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:
+    """In the order given, with no greedy placement before it and no other order after it."""
+    overlapping = draw_overlaps(buffers, data)
+    least = least_size(buffers, overlapping)
+    search = Search(buffers, overlapping)
+    offsets = search.decide(least, 100_000)
+    assert offsets is not None and end(buffers, offsets) == least
+    named = {b.name: o for b, o in zip(buffers, offsets, strict=True)}
+    check_placement(buffers, named, least, overlapping)
+    assert search.decide(least - 1, 100_000) is None
+
+
+def test_a_buffer_that_may_begin_where_another_one_does() -> None:
+    """Both begin at 0, and it's the second one in the list that must be placed first."""
+    buffers = [Buffer("in", 8, 0, 1), Buffer("out", 8, 1, 2)]
+
+    def over(a: Buffer, b: Buffer) -> int | None:
+        return 0 if (a.name, b.name) == ("out", "in") else disjoint(a, b)
+
+    assert Search(buffers, over).decide(8, 100) == [0, 0]
+
+
+def test_greedy_fills_a_hole_that_just_fits() -> None:
+    """The first buffer dies, and leaves below the second one what the third one needs."""
+    stack = [Buffer("a", 8, 0, 0), Buffer("b", 4, 0, 1), Buffer("c", 8, 1, 1)]
+    assert lowest_fit(stack, [0, 1, 2]) == [0, 8, 0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -217,6 +252,15 @@ def test_the_checker_finds_each_fault(offsets: dict[str, int], size: int, messag
     check_placement(buffers, {"a": 8, "b": 0}, 16)
     with pytest.raises(PlanError, match=message):
         check_placement(buffers, offsets, size)
+
+
+def test_the_checker_finds_one_shared_byte() -> None:
+    buffers = [Buffer("a", 8, 0, 1, 1), Buffer("b", 5, 1, 2, 1)]
+    check_placement(buffers, {"a": 0, "b": 8}, 13)
+    check_placement(buffers, {"a": 5, "b": 0}, 13)
+    for offsets in ({"a": 0, "b": 7}, {"a": 4, "b": 0}):
+        with pytest.raises(PlanError, match="overlap"):
+            check_placement(buffers, offsets, 16)
 
 
 def test_the_bound_counts_what_overlap_cannot_save() -> None:
