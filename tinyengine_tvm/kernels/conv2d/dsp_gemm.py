@@ -127,7 +127,7 @@ class ConvGemm:
         weights = stream(self.network, self.layer, routine.form, steps)
         values = self.sizes(routine, weights, len(steps))
         driver = "te_gemm_points" if self.points else "te_gemm_windows"
-        helpers = ("te_gemm", "te_gemm_points") + (() if self.points else ("te_gemm_windows",))
+        helpers = ("te_gemm", "te_gemm_sizes", driver)
 
         def call(operands: Operands, names: Sequence[str]) -> str:
             c = operands.constant

@@ -2,8 +2,9 @@
 """The dense family."""
 
 from ...network import Dense
+from .dsp_gemm import DenseGemm, DenseVector
 from .portable import DensePortable
 from .semantics import dense_reference
 
-KERNELS = (DensePortable(),)
+KERNELS = (DenseVector(), DenseGemm(), DensePortable())
 REFERENCE = {Dense: dense_reference}

@@ -53,8 +53,8 @@ def fit(
     """The line of every channel, or None where some channel has none.
 
     how: the exact requantisation; bounds: the range of the accumulators; doublings: int [channels];
-    limit: greatest magnitude of acc + d, int [channels]; uniform: at most this shift, the same for
-    all channels so that it can be an immediate, or None: each channel its own.
+    limit: greatest magnitude of acc + d, int [channels]; uniform: the shift of all channels, so that
+    it can be an immediate, or None: each channel its own.
     """
     e = -how.shift.astype(np.int64)
     constant = (bounds.low == bounds.high) | (how.multiplier == 0)
@@ -63,7 +63,9 @@ def fit(
     live = ~constant
     shift = np.where(live, np.minimum(e - 1, 22), 0)
     if uniform is not None:
-        shift = np.full_like(shift, min(uniform, shift[live].min()) if live.any() else uniform)
+        if np.any(live & (shift < uniform)):
+            return None
+        shift = np.full_like(shift, uniform)
     return fit_shifts(how, bounds, doublings, limit, shift)
 
 
@@ -89,6 +91,13 @@ def fit_shifts(
         np.where(constant, 0, offset),
         shift.astype(np.int32),
     )
+
+
+def greatest_shift(how: Requantisation, bounds: AccumulatorRange) -> int:
+    """The greatest shift that all channels' lines may share; negative where there is none."""
+    live = (bounds.low != bounds.high) & (how.multiplier != 0)
+    e = -how.shift.astype(np.int64)[live]
+    return min(int(e.min()) - 1, 22) if e.size else 22
 
 
 class _Lines:

@@ -11,15 +11,15 @@ import numpy as np
 from ...network import Conv2D, Dense, Network, Tensor
 from ..base import Constant
 from ..weighted import bias_with_input_zero_point, pad_channels
-from .fitted import fit
+from .fitted import fit, greatest_shift
 from .gather import BYTES_PER_STEP
 from .outputs import Form, Outputs, Rescale
 from .requantise import rescaling_of, sixteen_bit_safe, two_step
 
 BLOCK = 4
 _WORD = (1 << 31) - 1
-COMMON_SHIFT = 5
-"""A shift that most layers' lines can have: those that share it share their routine."""
+COMMON_SHIFTS = (5, 3, 1)
+"""Shifts that are tried before a layer's own: layers that share one may share a routine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,12 @@ def _sequence(
     # What rescaling_of changed in a bias applies to the folded one as well.
     folded = bias_with_input_zero_point(network, layer).astype(np.int64)
     folded += rescaling.bias.astype(np.int64) - layer.bias
-    for most in (COMMON_SHIFT, 22):
-        line = fit(rescaling.how, rescaling.bounds, doublings, limit, most)
+    greatest = greatest_shift(rescaling.how, rescaling.bounds)
+    for shift in (*(s for s in COMMON_SHIFTS if s <= greatest), greatest):
+        line = fit(rescaling.how, rescaling.bounds, doublings, limit, shift)
         if line is not None:
             words = np.stack([line.multiplier, line.rounding])
-            return Sequence("fitted", int(line.shift[0]), folded + line.offset, words, True)
+            return Sequence("fitted", shift, folded + line.offset, words, True)
     steps = two_step(rescaling.how, rescaling.bounds)
     if steps is not None:
         halves = sixteen_bit_safe(rescaling.how, rescaling.bounds)
