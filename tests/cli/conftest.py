@@ -58,11 +58,11 @@ def refused(tinyengine: Command) -> Callable[..., str]:
     return run
 
 
-def artifact() -> Artifact:
-    """The small network of one int8 input `image` and one output `scores`, for Cortex-M4."""
+def artifact(target: str = "host") -> Artifact:
+    """The small network of one int8 input `image` and one output `scores`."""
     files, facts, report = emit(
         small_network(),
-        get_target("cortex-m4"),
+        get_target(target),
         name="net",
         version="0",
         rewrites=[],
@@ -73,5 +73,10 @@ def artifact() -> Artifact:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `tinyengine compile` writes it."""
-    return artifact().save(tmp_path_factory.mktemp("compiled") / "net")
+    """A folder as `tinyengine compile --target host` writes it."""
+    return artifact().save(tmp_path_factory.mktemp("host") / "net")
+
+
+@pytest.fixture(scope="session")
+def compiled_for_m4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return artifact("cortex-m4").save(tmp_path_factory.mktemp("m4") / "net")

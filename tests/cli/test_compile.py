@@ -41,7 +41,7 @@ def test_summary(tinyengine, calls, model, tmp_path):
     assert sorted(p.name for p in (tmp_path / "net").iterdir()) == FILES
     assert (tmp_path / "net" / "model.c").read_bytes() == made.files["model.c"]
     rows = dict(line.split(maxsplit=1) for line in result.out.splitlines())
-    assert rows["network"].startswith("net for cortex-m4, tflite arithmetic")
+    assert rows["network"].startswith("net for host, tflite arithmetic")
     assert rows["input"].startswith("image: int8 1x9x7x5, scale 0.05, zero point -3")
     assert rows["layers"].startswith("4: 1 conv2d, 1 depthwise_conv2d, 1 reshape, 1 dense")
     assert rows["MACs"].strip() == f"{made.report['macs']:,}"

@@ -40,16 +40,16 @@ def given(monkeypatch: pytest.MonkeyPatch, numbers: dict) -> None:
     monkeypatch.setattr(Artifact, "profile", lambda self, board: Profile())
 
 
-def test_json_is_the_profile(tinyengine, compiled, monkeypatch):
+def test_json_is_the_profile(tinyengine, compiled_for_m4, monkeypatch):
     given(monkeypatch, NUMBERS)
-    result = tinyengine("profile", compiled, "--board", "mps2-an386", "--json")
+    result = tinyengine("profile", compiled_for_m4, "--board", "mps2-an386", "--json")
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == NUMBERS
 
 
-def test_table_names_every_figure(tinyengine, compiled, monkeypatch):
+def test_table_names_every_figure(tinyengine, compiled_for_m4, monkeypatch):
     given(monkeypatch, NUMBERS)
-    lines = tinyengine("profile", compiled, "--board", "mps2-an386").out.splitlines()
+    lines = tinyengine("profile", compiled_for_m4, "--board", "mps2-an386").out.splitlines()
     row = next(line for line in lines if line.startswith("conv[1]"))
     assert row.split() == ["conv[1]", "conv2d", "12,000", "97.2%", "2,000", "6.00", "999"]
     text = "\n".join(lines)
@@ -57,22 +57,22 @@ def test_table_names_every_figure(tinyengine, compiled, monkeypatch):
         assert figure in text
 
 
-def test_layers_that_were_not_measured_say_so(tinyengine, compiled, monkeypatch):
+def test_layers_that_were_not_measured_say_so(tinyengine, compiled_for_m4, monkeypatch):
     layers = [layer | {"instructions": None} for layer in NUMBERS["layers"]]
     given(monkeypatch, NUMBERS | {"layers": layers, "note": "QEMU has no plugins here"})
-    result = tinyengine("profile", compiled, "--board", "mps2-an386")
+    result = tinyengine("profile", compiled_for_m4, "--board", "mps2-an386")
     assert result.code == 0
     assert result.out.count("not measured") == 2
     assert "QEMU has no plugins here" in result.out
 
 
-def test_profile_of_a_real_run(tinyengine, compiled):
+def test_profile_of_a_real_run(tinyengine, compiled_for_m4):
     if get_board("mps2-an386").missing():
         pytest.skip("the tools of mps2-an386 are not on this machine")
-    result = tinyengine("profile", compiled, "--board", "mps2-an386", "--json")
+    result = tinyengine("profile", compiled_for_m4, "--board", "mps2-an386", "--json")
     assert (result.code, result.err) == (0, "")
     document = json.loads(result.out)
-    metadata = json.loads((compiled / "metadata.json").read_text())
+    metadata = json.loads((compiled_for_m4 / "metadata.json").read_text())
     assert document["board"] == "mps2-an386" and document["target"] == "cortex-m4"
     assert document["macs"] == sum(layer["macs"] for layer in metadata["layers"])
     assert document["sram"]["arena"] == metadata["arena_bytes"]
