@@ -34,16 +34,46 @@ typedef void te_depthwise_spread(
 typedef void te_depthwise_compute(
     const void *plane, int8_t *y, const int32_t *record, const struct te_depthwise_work *work);
 
-/* Words to `to`, from `from`, `step` words apart: a copy with step 1, a fill with step 0. */
-static void te_depthwise_move(int32_t *to, const int32_t *from, int32_t step, int32_t words)
+/* Sets `words` words, a multiple of eight, to `value`. */
+TE_ASSEMBLY static void te_depthwise_fill(
+    TE_UNSEEN int32_t *to, TE_UNSEEN int32_t words, TE_UNSEEN int32_t value)
 {
-    for (; words > 0; words -= 4, to += 4, from += 4 * step) {
-        const int32_t a = from[0], b = from[step], c = from[2 * step], d = from[3 * step];
-        to[0] = a;
-        to[1] = b;
-        to[2] = c;
-        to[3] = d;
-    }
+    __asm__ volatile(
+        "   .syntax unified\n"
+        "   cmp r1, #0\n"
+        "   it le\n"
+        "   bxle lr\n"
+        "   push {r4-r9}\n"
+        "   mov r3, r2\n"
+        "   mov r4, r2\n"
+        "   mov r5, r2\n"
+        "   mov r6, r2\n"
+        "   mov r7, r2\n"
+        "   mov r8, r2\n"
+        "   mov r9, r2\n"
+        "1: stmia r0!, {r2-r9}\n"
+        "   subs r1, r1, #8\n"
+        "   bgt 1b\n"
+        "   pop {r4-r9}\n"
+        "   bx lr\n");
+}
+
+/* Copies `words` words, a multiple of eight, upwards or to a place that doesn't overlap. */
+TE_ASSEMBLY static void te_depthwise_move(
+    TE_UNSEEN int32_t *to, TE_UNSEEN int32_t words, TE_UNSEEN const int32_t *from)
+{
+    __asm__ volatile(
+        "   .syntax unified\n"
+        "   cmp r1, #0\n"
+        "   it le\n"
+        "   bxle lr\n"
+        "   push {r4-r10}\n"
+        "1: ldmia r2!, {r3-r10}\n"
+        "   stmia r0!, {r3-r10}\n"
+        "   subs r1, r1, #8\n"
+        "   bgt 1b\n"
+        "   pop {r4-r10}\n"
+        "   bx lr\n");
 }
 
 static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const int32_t *records,
@@ -55,7 +85,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
     const int32_t shared = layer->kernel - layer->stride;
     const int32_t plane_rows = in_step + shared;
     int32_t *const plane = scratch;
-    te_depthwise_move(plane, &layer->padding, 0, plane_rows * pitch);
+    te_depthwise_fill(plane, plane_rows * pitch, layer->padding);
     for (int32_t channel = 0; channel < work.channels; channel += layer->group) {
         /* A last group that isn't full begins earlier, so that it reads nothing after its pixel. */
         const int32_t left = work.channels - channel;
@@ -66,7 +96,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
         int32_t taken = 0;
         int32_t first = layer->pad_top;
         if (layer->band < layer->out_height) {
-            te_depthwise_move(plane, &layer->padding, 0, layer->pad_top * pitch);
+            te_depthwise_fill(plane, layer->pad_top * pitch, layer->padding);
         }
         for (int32_t done = 0; done < layer->out_height; done += layer->band) {
             int32_t wanted = plane_rows - first;
@@ -79,7 +109,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
                 first += work.rows;
             }
             if (layer->band < layer->out_height) {
-                te_depthwise_move(plane + first * pitch, &layer->padding, 0, wanted * pitch);
+                te_depthwise_fill(plane + first * pitch, wanted * pitch, layer->padding);
             }
             work.rows = layer->out_height - done < layer->band ? layer->out_height - done
                                                                : layer->band;
@@ -88,7 +118,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
                 records, &work);
             out += work.rows * work.out_row;
             if (done + layer->band < layer->out_height) {
-                te_depthwise_move(plane, plane + in_step * pitch, 1, shared * pitch);
+                te_depthwise_move(plane, shared * pitch, plane + in_step * pitch);
                 first = shared;
             }
         }

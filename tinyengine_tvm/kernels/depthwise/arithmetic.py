@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from ...network import DepthwiseConv2D, Network
-from ..dsp.requantise import OneSided, one_sided, rescaling_of, single_uniform, two_step
+from ...network import DepthwiseConv2D, Mode, Network, Tensor
+from ...network.arithmetic import requantisation_of
+from ..dsp.fitted import fit_shifts
+from ..dsp.requantise import accumulator_range, rescaling_of, two_step
 from .rows import Finish
 
-PREFERRED_SHIFT = 10
-"""The immediate that most layers can take; those that do share their code."""
-MOST_PRESCALE = 8
+SHIFT = 10
+"""The immediate of SSAT that nearly all layers can take, so that they share their code."""
+MOST_DOUBLINGS = 8
 """Taps of 8 bits times 2**8 still fit 16."""
 
 
@@ -37,28 +40,56 @@ def prepare(network: Network, layer: DepthwiseConv2D, scaled_taps: bool = True) 
 
     `scaled_taps` says that the routine multiplies 16-bit taps, which can hold a power of two.
     """
+    x, y = network.input_of(layer), network.output_of(layer)
+    return _prepare(layer, x, y, network.mode, scaled_taps)
+
+
+@lru_cache(maxsize=512)
+def _prepare(
+    layer: DepthwiseConv2D, x: Tensor, y: Tensor, mode: Mode, scaled_taps: bool
+) -> Prepared | None:
+    network = Network("", mode, {x.name: x, y.name: y}, (layer,), (x.name,), (y.name,))
+    return (_line(network, layer) if scaled_taps else None) or _two_step(network, layer)
+
+
+def _line(network: Network, layer: DepthwiseConv2D) -> Prepared | None:
+    """One SMMLA and one SSAT. Taps times a power of two bring all channels to the same shift."""
+    how, bounds = requantisation_of(network, layer), accumulator_range(network, layer)
+    live = (bounds.low != bounds.high) & (how.multiplier != 0)
+    greatest = np.where(live, -how.shift.astype(np.int64) - 1, SHIFT)
+    if np.any(greatest < 0):
+        return None
+    shift = min(SHIFT, int(greatest.min()) + MOST_DOUBLINGS)
+    doublings = np.maximum(shift - greatest, 0)
+    limit = (np.int64(1) << (31 - doublings)) - 1
+    line = fit_shifts(how, bounds, doublings, limit, shift - doublings)
+    if line is None:
+        return None
+    taps = layer.weight.astype(np.int64)
+    bias = layer.bias.astype(np.int64) + line.offset
+    bias -= network.input_of(layer).zero_point * taps.sum(axis=(0, 1))
+    return Prepared(
+        taps << doublings,
+        bias << doublings,
+        line.multiplier.astype(np.int64),
+        line.rounding.astype(np.int64),
+        Finish(shift, how.clamp),
+    )
+
+
+def _two_step(network: Network, layer: DepthwiseConv2D) -> Prepared | None:
     rescaling = rescaling_of(network, layer, fold_settled=True)
-    how, bounds = rescaling.how, rescaling.bounds
+    constants = two_step(rescaling.how, rescaling.bounds)
+    if constants is None:
+        return None
     taps = np.where(rescaling.constant, 0, layer.weight.astype(np.int64))
     zero = network.input_of(layer).zero_point
-    bias = rescaling.bias.astype(np.int64) - zero * taps.sum(axis=(0, 1))
-    sided: OneSided | None = None
-    if scaled_taps:
-        way = one_sided if network.mode == "tflite" else single_uniform
-        sided = way(how, bounds, MOST_PRESCALE, PREFERRED_SHIFT) or way(how, bounds, MOST_PRESCALE)
-    if sided is not None:
-        scale = np.int64(1) << sided.prescale.astype(np.int64)
-        taps, bias = taps * scale, bias * scale
-        constants = sided.multiplier, sided.rounding
-        finish = Finish(sided.shift, how.clamp)
-    else:
-        double = two_step(how, bounds)
-        if double is None:
-            return None
-        constants = double.doubled, double.factor
-        finish = Finish(None, how.clamp)
     return Prepared(
-        taps, bias, constants[0].astype(np.int64), constants[1].astype(np.int64), finish
+        taps,
+        rescaling.bias.astype(np.int64) - zero * taps.sum(axis=(0, 1)),
+        constants.doubled.astype(np.int64),
+        constants.factor.astype(np.int64),
+        Finish(None, rescaling.how.clamp),
     )
 
 

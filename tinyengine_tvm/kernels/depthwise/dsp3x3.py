@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""depthwise_conv2d 3x3 for cores with the DSP extension: four channels at a time, in bands of rows."""
+"""depthwise_conv2d 3x3 for cores with the DSP extension: four channels at a time, in bands."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .plane import Plane, call_statement, in_place
+from .plane import Plane, call_statement, free_scratch, in_place
 from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
-
-SCRATCH_TARGET = 4096
-"""Bytes of scratch that a default configuration stays below where bands can."""
 
 
 class Depthwise3x3(Kernel[DepthwiseConv2D]):
@@ -54,10 +51,10 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
     ) -> Configuration:
         g = geometry_of(network, layer)
-        row = _shared_row(network, g)
+        allowed = free_scratch(network, layer)
+        row = _shared_row(network, g, allowed)
         bands = _bands(g)
-        fitting = [b for b in bands if _plane(g, b, row).bytes <= SCRATCH_TARGET]
-        band = max(fitting) if fitting else min(bands)
+        band = max([b for b in bands if _plane(g, b, row).bytes <= allowed] or bands[:1])
         if objective == "size":
             return {"band": band, "row": row, "unroll": 1, "spread": "loop"}
         return {
@@ -127,13 +124,12 @@ def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:
     )
 
 
-def _shared_row(network: Network, g: Geometry) -> int:
-    """The row that all 3x3 layers of this stride take, unless it would cost this one much scratch."""
-    rows = [Plane.tight_row(other) for other in _relatives(network, g)]
+def _shared_row(network: Network, g: Geometry, allowed: int) -> int:
+    """The row that all 3x3 layers of this stride take, unless bands would become narrow by it."""
     own = Plane.tight_row(g)
-    shared = max([own, *rows])
-    smallest = _plane(g, min(_bands(g)), shared).bytes
-    return shared if smallest <= SCRATCH_TARGET else own
+    shared = max([own, *(Plane.tight_row(other) for other in _relatives(network, g))])
+    least = min(_bands(g)[-1], 8)
+    return shared if _plane(g, least, shared).bytes <= allowed else own
 
 
 def _shared_rests(network: Network, g: Geometry, block: int) -> list[int]:
@@ -148,7 +144,7 @@ def _relatives(network: Network, g: Geometry) -> list[Geometry]:
 
 def _bands(g: Geometry) -> list[int]:
     """Rows of the output at a time, few first; even numbers, or all rows."""
-    return [b for b in (2, 4, 8, 16) if b < g.out_height] + [g.out_height]
+    return [b for b in (2, 4, 8, 12, 16, 24, 32) if b < g.out_height] + [g.out_height]
 
 
 def _plane(g: Geometry, band: int, row: int) -> Plane:

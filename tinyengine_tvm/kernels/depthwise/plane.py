@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...network import Layer, Network
 from ..base import Operands
 from ..geometry import Geometry
 
@@ -45,6 +46,28 @@ class Plane:
         spread = g.pad_left + g.width
         read = (g.out_width - 1) * g.sx + g.kw + 1
         return -(-max(spread, read) // 4) * 8
+
+
+LEAST_ALLOWANCE = 4096
+"""Bytes of scratch that every layer may take."""
+
+
+def free_scratch(network: Network, layer: Layer) -> int:
+    """Bytes of scratch that a layer may take by default.
+
+    Where fewer bytes are live than at the network's peak, what is between costs nothing.
+    """
+    last = {name: index for index, at in enumerate(network.layers) for name in at.inputs}
+    last.update(dict.fromkeys(network.outputs, len(network.layers)))
+    born = {at.output: index for index, at in enumerate(network.layers)}
+    live = [0] * len(network.layers)
+    for name, tensor in network.tensors.items():
+        if tensor.data is None:
+            first = born.get(name, 0)
+            for index in range(first, min(last.get(name, first) + 1, len(live))):
+                live[index] += tensor.nbytes
+    own = live[network.layers.index(layer)]
+    return max(LEAST_ALLOWANCE, max(live) - own)
 
 
 def in_place(g: Geometry) -> int | None:
