@@ -19,10 +19,12 @@ from .sink_transpose import sink
 
 
 def cancel_transposes(network: Network) -> Network:
-    """The network with as few moved bytes as sinking can reach, or as it was if that is less."""
-    kept, sunk = _simplified(network), _finished(_sunk(network))
-    kept = _finished(kept)
-    return sunk if bytes_moved(sunk) <= bytes_moved(kept) else kept
+    """The network with the fewest bytes moved among sinking, only joining, and leaving it.
+
+    Where a transposed value has several readers, moving its transpose may need one more of them.
+    """
+    candidates = [_finished(c) for c in (_sunk(network), _simplified(network), network)]
+    return min(candidates, key=bytes_moved)
 
 
 def _sunk(network: Network) -> Network:
