@@ -8,6 +8,7 @@ import numpy as np
 from ..network import Add, Network
 from ..network.arithmetic import AddArithmetic, add_arithmetic, multiply_by_quantised_multiplier
 from .base import Code, Configuration, Kernel
+from .dsp.add import AddDsp
 from .elementwise import Arguments, emit_elementwise
 from .floats import c_float, dequantise, quantise_half_even
 from .near_ties import HELPERS, UNIT, fixed_point
@@ -113,5 +114,5 @@ class AddPortable(Kernel[Add]):
         )
 
 
-KERNELS: tuple[Kernel[Add], ...] = (AddPortable(),)
+KERNELS: tuple[Kernel[Add], ...] = (AddDsp(reference), AddPortable())
 REFERENCE = {Add: reference}
