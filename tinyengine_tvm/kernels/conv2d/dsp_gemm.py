@@ -13,14 +13,17 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.gather import BYTES_PER_STEP, Gather, order
 from ..dsp.gemm import Routine, routine_text, step_bytes
 from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
+from ..dsp.outputs import Form
 from ..geometry import geometry_of
 
 UNROLLED_STEPS = 20
-"""Windows of up to this many pairs of inputs get a routine with all of them unrolled."""
-WIDE_BYTES = 1024
-"""Layers of up to this many weights hold them as int16 by default: faster, and little flash."""
+"""Windows of up to this many pairs of inputs may have all of them unrolled by default."""
+WIDE_BYTES = 2048
+"""Layers of up to this many weights may hold them as int16 by default."""
 LOOP_STEPS = 32
 SMALL_LOOP_STEPS = 4
+WORTH = 6
+"""Instructions per inference that a byte of flash must save to be spent by default."""
 
 
 class ConvGemm:
@@ -54,17 +57,22 @@ class ConvGemm:
         """The default for speed first; the last one is the default for size."""
         forms = forms_of(self.network, self.layer)
         steps = len(order(self.rows, self.length, True))
-        forms.sort(key=lambda form: (form == "wide") != (self.layer.weight.size <= WIDE_BYTES))
-        small: list[Configuration] = [
-            {"weights": "packed" if "packed" in forms else "wide", "unroll": SMALL_LOOP_STEPS}
-        ]
-        loops: list[Configuration] = [
-            {"weights": form, "unroll": n} for form in forms for n in (LOOP_STEPS, 16, 8)
-        ]
-        if steps > 2 * UNROLLED_STEPS:
-            return loops + small
-        whole: list[Configuration] = [{"weights": form, "unroll": 0} for form in forms]
-        return (whole + loops if steps <= UNROLLED_STEPS else loops + whole) + small
+        unrolls = (LOOP_STEPS, 16, 8) if steps > 2 * UNROLLED_STEPS else (0, LOOP_STEPS, 16, 8)
+        space = [{"weights": form, "unroll": n} for form in forms for n in unrolls]
+        space.sort(key=lambda point: point != self._fastest(forms, steps))
+        return [*space, {"weights": forms[0], "unroll": SMALL_LOOP_STEPS}]
+
+    def _fastest(self, forms: list[Form], steps: int) -> Configuration:
+        """What is fast at a sensible price in flash."""
+        pixels = self.geometry.out_height * self.geometry.out_width
+        blocks = (pixels + 1) // 2 * ((self.geometry.channels + 3) // 4)
+        # Entering and leaving the loop takes six instructions per block.
+        whole = steps <= UNROLLED_STEPS and 6 * blocks >= WORTH * steps * step_bytes("wide")
+        # Packed weights take an instruction more per step, and four more per block.
+        more = self.layer.weight.size + (0 if whole else LOOP_STEPS * step_bytes("wide"))
+        wide = (steps + 4) * blocks >= WORTH * more and self.layer.weight.size <= WIDE_BYTES
+        form = "wide" if wide or "packed" not in forms else "packed"
+        return {"weights": form, "unroll": 0 if whole else LOOP_STEPS}
 
     def routine(self, configuration: Configuration) -> Routine:
         form, unroll = configuration["weights"], configuration["unroll"]
