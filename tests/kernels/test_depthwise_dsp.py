@@ -96,7 +96,7 @@ def random_cases(seed: int, count: int, kernel: int, stride: int) -> list[Case]:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [3])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
 def test_random_layers(kernel: int, stride: int) -> None:
     require_board()
     cases = random_cases(100 * kernel + stride, thorough(60, 400), kernel, stride)

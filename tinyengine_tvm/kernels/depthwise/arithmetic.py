@@ -49,17 +49,18 @@ def _prepare(
     layer: DepthwiseConv2D, x: Tensor, y: Tensor, mode: Mode, scaled_taps: bool
 ) -> Prepared | None:
     network = Network("", mode, {x.name: x, y.name: y}, (layer,), (x.name,), (y.name,))
-    return (_line(network, layer) if scaled_taps else None) or _two_step(network, layer)
+    line = _line(network, layer, MOST_DOUBLINGS if scaled_taps else 0)
+    return line or _two_step(network, layer)
 
 
-def _line(network: Network, layer: DepthwiseConv2D) -> Prepared | None:
+def _line(network: Network, layer: DepthwiseConv2D, most_doublings: int) -> Prepared | None:
     """One SMMLA and one SSAT. Taps times a power of two bring all channels to the same shift."""
     how, bounds = requantisation_of(network, layer), accumulator_range(network, layer)
     live = (bounds.low != bounds.high) & (how.multiplier != 0)
     greatest = np.where(live, -how.shift.astype(np.int64) - 1, SHIFT)
     if np.any(greatest < 0):
         return None
-    shift = min(SHIFT, int(greatest.min()) + MOST_DOUBLINGS)
+    shift = min(SHIFT, int(greatest.min()) + most_doublings)
     doublings = np.maximum(shift - greatest, 0)
     limit = (np.int64(1) << (31 - doublings)) - 1
     line = fit_shifts(how, bounds, doublings, limit, shift - doublings)

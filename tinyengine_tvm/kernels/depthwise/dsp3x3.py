@@ -13,7 +13,7 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .plane import Plane, call_statement, free_scratch, in_place
+from .plane import Plane, call_statement, free_scratch, fits_in_place
 from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
@@ -70,11 +70,11 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         g = geometry_of(network, layer)
         return _plane(g, configuration["band"], configuration["row"]).bytes
 
-    def overlap(
+    def in_place(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
-    ) -> int | None:
+    ) -> tuple[int, ...]:
         """The output may lie in the input's place, beginning where it begins."""
-        return in_place(geometry_of(network, layer))
+        return (0,) if fits_in_place(geometry_of(network, layer)) else ()
 
     def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
         g = geometry_of(network, layer)

@@ -34,11 +34,8 @@ class Plane:
         """Scratch: a band that isn't a whole number of steps reads rows of no consequence."""
         g = self.geometry
         whole = -(-self.band // self.rows_at_once) * self.rows_at_once
-        return ((whole - 1) * g.sy + g.kh + max(0, g.sy - g.kh)) * self.pitch + self._spare
-
-    @property
-    def _spare(self) -> int:
-        return (self.geometry.sy - 1) * self.pitch
+        needed = (whole * g.sy + g.kh - g.sy) * self.pitch
+        return needed + -needed % 32
 
     @staticmethod
     def tight_row(g: Geometry) -> int:
@@ -70,16 +67,14 @@ def free_scratch(network: Network, layer: Layer) -> int:
     return max(LEAST_ALLOWANCE, max(live) - own)
 
 
-def in_place(g: Geometry) -> int | None:
-    """Bytes of the output over the input when both begin at the same address; None: not allowed.
+def fits_in_place(g: Geometry) -> bool:
+    """Whether the output may be written over the input, both beginning at the same address.
 
     Channels are finished one group after the other, so an output pixel overwrites the same channels
     of the input pixel of the same number. That one has been read if, counted in pixels, no output of
     a band lies behind the rows that the band has taken.
     """
-    if g.channels != g.depth or g.out_width > g.width or g.out_height > g.height:
-        return None
-    return g.out_height * g.out_width * g.channels
+    return g.channels == g.depth and g.out_width <= g.width and g.out_height <= g.height
 
 
 def call_statement(
@@ -92,12 +87,19 @@ def call_statement(
     record: int,
     zero_in: int,
     zero_out: int,
+    distance: int = 16,
 ) -> str:
-    """The statement that runs a layer: names are the spreading and the convolving routine."""
+    """The statement that runs a layer: names are the spreading and the convolving routine.
+
+    block: columns per block; quads: fours in the middle of a row; record: words per channel; zero_in:
+    the zero point as a byte; distance: bits between two columns in a word of the plane.
+    """
     g = plane.geometry
     packed = zero_in * 0x01010101
-    half = (zero_in ^ 0x80) - 0x80 & 0xFFFF
-    padding = half * 0x10001
+    value = (zero_in ^ 0x80) - 0x80
+    padding = (value + (value << distance)) & 0xFFFFFFFF
+    if distance == 16:
+        padding = (value & 0xFFFF) * 0x10001
     signed = [v - (1 << 32) if v >> 31 else v for v in (packed, padding)]
     work = (
         f"{{{g.channels}, {g.out_width * g.channels}, {signed[0]}, {zero_out}, 0, 0, "

@@ -41,10 +41,16 @@ class Finish:
         return (kind + bounds).replace("-", "m")
 
     def emit(
-        self, r: Routine, accumulators: Sequence[str], t0: str, t1: str, zero_out: int
+        self,
+        r: Routine,
+        accumulators: Sequence[str],
+        t0: str,
+        t1: str,
+        zero_out: int,
+        constants: int,
     ) -> None:
-        """Bytes in `accumulators`; m and R (or 2m and c) are at CONSTANTS on the stack."""
-        r.op(f"ldrd {t0}, {t1}, [sp, #{CONSTANTS}]", "the channel's multiplier and rounding")
+        """Bytes in `accumulators`; m and R (or 2m and c) are at `constants` on the stack."""
+        r.op(f"ldrd {t0}, {t1}, [sp, #{constants}]", "the channel's multiplier and rounding")
         if self.shift is not None:
             for a in accumulators:
                 r.op(f"smmla {a}, {a}, {t0}, {t1}")
@@ -98,7 +104,7 @@ class RowRoutine(ABC):
     column_bytes: int
     """Bytes of the plane per column of the output."""
     stride: int
-    base_row: int
+    base_row: int = 0
     """The plane's pointer points to this row of the window, which keeps offsets small."""
 
     def __init__(

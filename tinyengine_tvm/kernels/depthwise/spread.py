@@ -30,6 +30,8 @@ ARGUMENTS = (
 )
 QUAD = 4
 """Pixels per step."""
+_PLACES = ("[{from}]", "[{from}, {step}]", "[{from}, {step}, lsl #1]", "[{from}, {step3}]")
+_FURTHER = {1: "{step}", 2: "{step}, lsl #1", 3: "{step3}", 4: "{step}, lsl #2"}
 # Bytes from the start of te_depthwise_work.
 CHANNELS, ZERO_IN, ROWS, QUADS = 0, 8, 20, 32
 
@@ -46,12 +48,15 @@ def middle_quads(left: int, width: int) -> int:
     return sum(None not in g for g in row_groups(left, width)[bool(left) :])
 
 
-def spread_text(left: int, width: int, row: int, unrolled: bool) -> str:
+def spread_text(left: int, width: int, row: int, unrolled: bool, lanes: bool = False) -> str:
     """The routine for rows of `width` pixels after `left` columns of padding.
 
     `row` is the bytes from one channel's row to the next in the plane. Without `unrolled` the text
-    depends on the width only through its remainder.
+    depends on the width only through its remainder. With `lanes` it takes a single channel and writes
+    words of two columns, 21 bits apart.
     """
+    group_of = _lanes if lanes else _group
+    pitch = row if lanes else 4 * row
     groups = row_groups(left, width)
     quads = middle_quads(left, width)
     unrolled = unrolled or quads == 0
@@ -62,13 +67,15 @@ def spread_text(left: int, width: int, row: int, unrolled: bool) -> str:
     r.op(f"ldr {{step}}, [r3, #{CHANNELS}]", "bytes from pixel to pixel")
     r.op("add {step3}, {step}, {step}, lsl #1")
     r.op(f"ldr {{zero}}, [r3, #{ZERO_IN}]", "padding, four bytes")
+    if lanes:
+        r.op("sxtb {zero}, {zero}")
     if unrolled:
         r.op(f"ldr {{end}}, [r3, #{ROWS}]", "rows left")
         r.label("row")
         for number, group in enumerate(groups):
             last = number == len(groups) - 1
-            _group(r, group, row, advance=not last)
-        r.op(f"add {{to}}, {{to}}, #{4 * row - 8 * (len(groups) - 1)}")
+            group_of(r, group, row, advance=not last)
+        r.op(f"add {{to}}, {{to}}, #{pitch - 8 * (len(groups) - 1)}")
         r.ops("subs {end}, #1", "bne.w @row")
     else:
         r.op(f"ldr r0, [r3, #{ROWS}]")
@@ -80,19 +87,19 @@ def spread_text(left: int, width: int, row: int, unrolled: bool) -> str:
         r.op("strd r0, r1, [sp]", "rows left, bytes of all fours")
         r.label("row")
         for group in head:
-            _group(r, group, row, advance=True)
+            group_of(r, group, row, advance=True)
         r.label("four_pixels")
-        _group(r, list(range(QUAD)), row, advance=True)
+        group_of(r, list(range(QUAD)), row, advance=True)
         r.ops("cmp {to}, {end}", "bne @four_pixels")
         for group in tail:
-            _group(r, group, row, advance=False)
-        r.ops("ldrd r0, r1, [sp]", f"add {{end}}, {{end}}, #{4 * row}", "sub {to}, {end}, r1")
+            group_of(r, group, row, advance=False)
+        r.ops("ldrd r0, r1, [sp]", f"add {{end}}, {{end}}, #{pitch}", "sub {to}, {end}, r1")
         r.ops("subs r0, #1", "str r0, [sp]", "bne.w @row")
     r.ops("add sp, #12", "pop {{r4-r11, pc}}")
     what = f"{width} pixels" if unrolled else f"4n + {(left + width) % QUAD} columns"
+    count = "a channel" if lanes else "four channels"
     head_text = (
-        f"Spreads four channels of a row of {what}, {left} of padding before them; rows of "
-        f"{row} bytes."
+        f"Spreads {count} of a row of {what}, {left} of padding before them; rows of {row} bytes."
     )
     return r.text(head_text, ARGUMENTS)
 
@@ -100,26 +107,24 @@ def spread_text(left: int, width: int, row: int, unrolled: bool) -> str:
 def _group(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> None:
     """Loads a group of columns at `from` and stores it at `to`; `from` goes on to the next pixel."""
     names, loaded = [], 0
-    places = ("[{from}]", "[{from}, {step}]", "[{from}, {step}, lsl #1]", "[{from}, {step3}]")
     for index, pixel in enumerate(group):
         if pixel is None:
             names.append("{zero}")
         else:
             names.append(f"{{p{index}}}")
-            r.op(f"ldr {{p{index}}}, {places[loaded]}")
+            r.op(f"ldr {{p{index}}}, {_PLACES[loaded]}")
             loaded += 1
-    further = {1: "{step}", 2: "{step}, lsl #1", 3: "{step3}", 4: "{step}, lsl #2"}[loaded]
     a, b, c, d = names
     r.op(f"pkhbt {{q0}}, {a}, {b}, lsl #16")
     if group[2] is None and group[3] is None and not advance:
         r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
-        r.op(f"add {{from}}, {{from}}, {further}")
+        r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
         _channels(r, row, [("{q0}", "{q2}"), ("{p0}", "{p1}")])
         return
     r.op(f"pkhbt {{q1}}, {c}, {d}, lsl #16")
     r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
     r.op(f"pkhtb {{p2}}, {d}, {c}, asr #16")
-    r.op(f"add {{from}}, {{from}}, {further}")
+    r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
     first = "[{to}], #8" if advance else "[{to}]"
     back = 8 if advance else 0
     r.ops("sxtb16 {q2}, {q0}", "sxtb16 {q3}, {q1}")
@@ -130,6 +135,22 @@ def _group(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> 
     r.op(f"strd {{q2}}, {{q3}}, [{{to}}, #{2 * row - back}]", "channel 2")
     r.ops("sxtb16 {p0}, {p0}, ror #8", "sxtb16 {p2}, {p2}, ror #8")
     r.op(f"strd {{p0}}, {{p2}}, [{{to}}, #{3 * row - back}]", "channel 3")
+
+
+def _lanes(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> None:
+    """As `_group`, for one channel: column 2j + (column 2j + 1) * 2**21."""
+    names, loaded = [], 0
+    for index, pixel in enumerate(group):
+        if pixel is None:
+            names.append("{zero}")
+        else:
+            names.append(f"{{p{index}}}")
+            r.op(f"ldrsb {{p{index}}}, {_PLACES[loaded]}")
+            loaded += 1
+    r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
+    r.op(f"add {{q0}}, {names[0]}, {names[1]}, lsl #21")
+    r.op(f"add {{q1}}, {names[2]}, {names[3]}, lsl #21")
+    r.op("strd {q0}, {q1}, [{to}], #8" if advance else "strd {q0}, {q1}, [{to}]")
 
 
 def _channels(r: Routine, row: int, pairs: Sequence[tuple[str, str]]) -> None:

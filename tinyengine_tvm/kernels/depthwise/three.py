@@ -60,7 +60,7 @@ class ThreeStride1(RowRoutine):
                         r.op(f"smlatb {{{odd}}}, {{w0}}, {t}, {{{odd}}}")
                         r.op(f"smlad {{{odd}}}, {{w1}}, {u}, {{{odd}}}")
         sums = ["{a}", "{b}", "{c}", "{d}"] if both else ["{a}", "{c}"]
-        self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT)
+        self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
         r.op(f"ldrd {{w0}}, {{w1}}, [sp, #{STEP}]", "bytes to the next pixel, to the next row")
         if both:
             r.ops("add {w0}, {out}, {w0}", "strb {d}, [{w0}, {w1}]", "strb {b}, [{w0}]")
@@ -107,7 +107,7 @@ class ThreeStride2(RowRoutine):
                     if index < columns:
                         a = sums[index]
                         r.op(f"smlad {a}, {x}, {pair}, {a}")
-        self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT)
+        self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
         if advance:
             r.op(f"add {{in}}, {{in}}, #{4 * columns}")
         r.op("strb {a}, [{out}]")

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""depthwise_conv2d with larger kernels for cores with the DSP extension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...network import DepthwiseConv2D, Network
+from ...targets import Target
+from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..dsp.routine import HELPER
+from ..geometry import Geometry, geometry_of
+from .arithmetic import Prepared, as_words, pairs, prepare
+from .lanes import LaneRoutine
+from .plane import Plane, call_statement, free_scratch, fits_in_place
+from .spread import QUAD, middle_quads, spread_text
+from .wide import WideStride2, best_columns, most_columns
+
+HELPERS = (HELPER, "te_depthwise")
+LANE_BITS = 21
+
+
+class DepthwiseLanes(Kernel[DepthwiseConv2D]):
+    """Stride 1, kernels of up to 8 columns, channel by channel with four products per instruction.
+
+    Configurations: `band`, rows of the output at a time.
+    """
+
+    name = "depthwise_s8_lanes_dsp"
+    layer = DepthwiseConv2D
+
+    def supports(self, network: Network, layer: DepthwiseConv2D, target: Target) -> bool:
+        g = geometry_of(network, layer)
+        taps = np.abs(layer.weight.astype(np.int64)).sum(axis=(0, 1))
+        return (
+            target.has("dsp")
+            and _common(g, layer)
+            and (g.sy, g.sx) == (1, 1)
+            and g.kh * _lane_row(g, 1) <= 1020
+            and int(taps.max()) * 128 < 1 << (LANE_BITS - 1)
+            and prepare(network, layer, scaled_taps=False) is not None
+        )
+
+    def configurations(
+        self, network: Network, layer: DepthwiseConv2D, target: Target
+    ) -> Sequence[Configuration]:
+        g = geometry_of(network, layer)
+        default = self.choose(network, layer, target, "speed")
+        return [default, *({"band": b} for b in _bands(g) if b != default["band"])]
+
+    def choose(
+        self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
+    ) -> Configuration:
+        g = geometry_of(network, layer)
+        allowed = free_scratch(network, layer)
+        bands = _bands(g)
+        return {"band": max([b for b in bands if _lane_plane(g, b).bytes <= allowed] or bands[:1])}
+
+    def scratch(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> int:
+        return _lane_plane(geometry_of(network, layer), configuration["band"]).bytes
+
+    def in_place(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> tuple[int, ...]:
+        """The output may lie in the input's place, beginning where it begins."""
+        return (0,) if fits_in_place(geometry_of(network, layer)) else ()
+
+    def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
+        g = geometry_of(network, layer)
+        prepared = prepare(network, layer, scaled_taps=False)
+        assert prepared is not None
+        plane = _lane_plane(g, configuration["band"])
+        routine = LaneRoutine(g.kh, g.kw, g.out_width, plane.row, prepared.finish)
+        name = f"{g.kh}x{g.kw}_w{g.out_width}_{prepared.finish.label}"
+        spread = spread_text(g.pad_left, g.width, plane.row, g.width <= 12, lanes=True)
+        functions = (
+            Function(f"te_spread_lanes_w{g.width}_left{g.pad_left}", spread, HELPERS),
+            Function(f"te_depthwise_lanes_{name}", routine.text(), HELPERS),
+        )
+        record = _lane_record(prepared, g)
+        zeros = network.input_of(layer).zero_point, network.output_of(layer).zero_point
+
+        def call(operands: Operands, names: Sequence[str]) -> str:
+            return call_statement(
+                operands,
+                names,
+                plane,
+                block=1,
+                quads=middle_quads(g.pad_left, g.width),
+                record=routine.record_words,
+                zero_in=zeros[0] & 0xFF,
+                zero_out=zeros[1],
+                distance=LANE_BITS,
+            )
+
+        return Code(functions, (Constant("record", record),), call)
+
+
+class DepthwiseStride2(Kernel[DepthwiseConv2D]):
+    """Horizontal stride 2, kernels of up to 8 columns, four channels at a time in bands of rows.
+
+    Configurations: `band`, rows of the output at a time; `columns` of the output per block; `unroll`
+    blocks in a row.
+    """
+
+    name = "depthwise_s8_stride2_4ch_dsp"
+    layer = DepthwiseConv2D
+
+    def supports(self, network: Network, layer: DepthwiseConv2D, target: Target) -> bool:
+        g = geometry_of(network, layer)
+        pitch = QUAD * Plane.tight_row(g)
+        return (
+            target.has("dsp")
+            and _common(g, layer)
+            and g.sx == 2
+            and g.sy <= g.kh
+            and g.channels >= QUAD
+            and pitch <= 1020
+            and g.kh * pitch <= 4095
+            and prepare(network, layer) is not None
+        )
+
+    def configurations(
+        self, network: Network, layer: DepthwiseConv2D, target: Target
+    ) -> Sequence[Configuration]:
+        g = geometry_of(network, layer)
+        space = [self.choose(network, layer, target, "speed")]
+        for columns in range(1, most_columns((g.kw + 1) // 2) + 1):
+            for unroll in (1, 2):
+                for band in _bands(g):
+                    space.append({"band": band, "columns": columns, "unroll": unroll})
+        return [c for i, c in enumerate(space) if c not in space[:i]]
+
+    def choose(
+        self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
+    ) -> Configuration:
+        g = geometry_of(network, layer)
+        allowed = free_scratch(network, layer)
+        bands = _bands(g)
+        band = max([b for b in bands if _stride2_plane(g, b).bytes <= allowed] or bands[:1])
+        columns = best_columns(g.kh, (g.kw + 1) // 2, g.out_width)
+        return {"band": band, "columns": columns, "unroll": 1}
+
+    def scratch(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> int:
+        return _stride2_plane(geometry_of(network, layer), configuration["band"]).bytes
+
+    def in_place(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> tuple[int, ...]:
+        """The output may lie in the input's place, beginning where it begins."""
+        return (0,) if fits_in_place(geometry_of(network, layer)) else ()
+
+    def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
+        g = geometry_of(network, layer)
+        prepared = prepare(network, layer)
+        assert prepared is not None
+        plane = _stride2_plane(g, configuration["band"])
+        columns = configuration["columns"]
+        routine = WideStride2(
+            g.kh,
+            (g.kw + 1) // 2,
+            g.sy,
+            columns,
+            plane.pitch,
+            plane.row,
+            configuration["unroll"],
+            [g.out_width % columns],
+            prepared.finish,
+        )
+        name = f"{g.kh}x{g.kw}_s{g.sy}x2_{columns}_{prepared.finish.label}_{plane.row}"
+        spread = spread_text(g.pad_left, g.width, plane.row, g.width <= 12)
+        functions = (
+            Function(f"te_spread_w{g.width}_left{g.pad_left}_{plane.row}", spread, HELPERS),
+            Function(f"te_depthwise_{name}", routine.text(), HELPERS),
+        )
+        zeros = network.input_of(layer).zero_point, network.output_of(layer).zero_point
+
+        def call(operands: Operands, names: Sequence[str]) -> str:
+            return call_statement(
+                operands,
+                names,
+                plane,
+                block=columns,
+                quads=middle_quads(g.pad_left, g.width),
+                record=routine.record_words,
+                zero_in=zeros[0] & 0xFF,
+                zero_out=zeros[1],
+            )
+
+        return Code(functions, (Constant("record", _stride2_record(prepared, g)),), call)
+
+
+def _common(g: Geometry, layer: DepthwiseConv2D) -> bool:
+    return (
+        layer.multiplier == 1
+        and g.kw <= 8
+        and max(g.pad_top, g.pad_bottom) < g.kh
+        and max(g.pad_left, g.pad_right) < g.kw
+        and g.pad_left < QUAD
+    )
+
+
+def _bands(g: Geometry) -> list[int]:
+    """Rows of the output at a time, few first."""
+    return [b for b in (1, 2, 4, 8, 16) if b < g.out_height] + [g.out_height]
+
+
+def _lane_row(g: Geometry, band: int) -> int:
+    """Bytes of a row of the plane; where rows are moved, in steps of what is moved at once."""
+    spread = -(-(g.pad_left + g.width) // QUAD) * 2
+    read = g.out_width // 2 + 1 + (g.kw + 1) // 2 - 1
+    row = 4 * max(spread, read)
+    return row if band == g.out_height else row + -row % 32
+
+
+def _lane_plane(g: Geometry, band: int) -> Plane:
+    return Plane(g, band, _lane_row(g, band), group=1, rows_at_once=1)
+
+
+def _stride2_plane(g: Geometry, band: int) -> Plane:
+    return Plane(g, band, Plane.tight_row(g), group=QUAD, rows_at_once=1)
+
+
+def _lane_record(p: Prepared, g: Geometry) -> np.ndarray:
+    """Per channel: the words of taps, bias less the start of the lanes, and the two constants."""
+    words = []
+    for y in range(g.kh):
+        for x in range(0, g.kw, 2):
+            second = p.taps[y, x + 1] if x + 1 < g.kw else 0
+            words.append(second + (p.taps[y, x] << LANE_BITS))
+    return as_words([*words, p.bias - (1 << (LANE_BITS - 1)), p.multiplier, p.rounding])
+
+
+def _stride2_record(p: Prepared, g: Geometry) -> np.ndarray:
+    words = []
+    for y in range(g.kh):
+        for x in range(0, g.kw, 2):
+            words.append(pairs(p.taps[y, x], p.taps[y, x + 1] if x + 1 < g.kw else 0))
+    return as_words([*words, p.multiplier, p.rounding, p.bias])
