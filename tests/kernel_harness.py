@@ -47,7 +47,7 @@ class Case:
 
     def chosen_kernel(self, target: Target | None = None) -> Kernel[Any]:
         """The kernel given, or else the one that a compile for `target` prefers."""
-        target = target or get_target("cortex-m4")
+        target = target or get_target("host")
         return self.kernel or kernels_for(self.network, self.layer, target)[0]
 
 
@@ -70,7 +70,7 @@ def run_kernels(
         AssertionError: the compiler refused the program, or it failed when run; the message is the
             compiler's or the sanitiser's.
     """
-    program = _Program(target or get_target("cortex-m4"))
+    program = _Program(target or get_target("host"))
     for case in cases:
         program.add(case)
     with tempfile.TemporaryDirectory() as folder:

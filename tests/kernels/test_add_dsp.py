@@ -61,7 +61,7 @@ def cases(count: int, seed: int) -> list[Case]:
             configuration = {"words": int(rng.choice([1, 2, 4]))}
             found.append(Case(network, inputs, layer, KERNEL, configuration))
     # A kernel that declines most layers is of no use.
-    assert tried < 1.35 * count
+    assert tried < 1.35 * count + 5
     return found
 
 
@@ -95,13 +95,12 @@ def pairs(mode: Mode, scales: tuple[float, float, float], bounds=(-128, 127)) ->
 @pytest.mark.parametrize("mode", ["tflite", "onnx"])
 def test_every_pair_and_its_price(mode):
     require_board()
-    given = [
-        pairs(mode, (0.0417, 0.0293, 0.0511)),
-        pairs(mode, (0.0417, 0.0293, 0.0511), (-20, 90)),
-    ]
-    plain, clamped = check_on_board(given, count=True)
-    assert plain.instructions / 65536 < 5.6
-    assert clamped.instructions / 65536 < 6.1
+    scales = (0.0417, 0.0293, 0.0511)
+    # What comes before the first case is counted with it.
+    given = [*cases(1, 4), pairs(mode, scales), pairs(mode, scales, (-20, 90))]
+    _, plain, clamped = check_on_board(given, count=True)
+    assert plain.instructions / 65536 < 5.51
+    assert clamped.instructions / 65536 < 6.01
 
 
 def test_ties_away_from_zero_have_a_plane():

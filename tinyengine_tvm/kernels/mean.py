@@ -11,6 +11,7 @@ import numpy as np
 from ..network import Mean, Network
 from ..network.arithmetic import multiply_by_quantised_multiplier, quantise_multiplier
 from .base import Code, Configuration, Function, Kernel, Operands, render
+from .dsp.pool import MeanDsp
 from .floats import c_float, dequantise, quantise_half_even
 from .loops import index_expression, nested
 from .near_ties import HELPERS, mean_factor
@@ -178,5 +179,5 @@ def _loops(
     )
 
 
-KERNELS: tuple[Kernel[Mean], ...] = (MeanPortable(),)
+KERNELS: tuple[Kernel[Mean], ...] = (MeanDsp(mean_multiplier), MeanPortable())
 REFERENCE = {Mean: reference}

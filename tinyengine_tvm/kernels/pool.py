@@ -10,6 +10,7 @@ import numpy as np
 
 from ..network import AveragePool2D, MaxPool2D, Network
 from .base import Code, Configuration, Function, Kernel, Operands, render
+from .dsp.pool import AveragePoolDsp, MaxPoolDsp
 from .floats import c_float, dequantise, quantise_half_even
 from .geometry import Geometry, geometry_of
 from .mean import LANE_SUM, lane_sum
@@ -294,5 +295,10 @@ def _code(
     return Code(functions=(Function(name, text, helpers),), call=call)
 
 
-KERNELS: tuple[Kernel[Any], ...] = (MaxPoolPortable(), AveragePoolPortable())
+KERNELS: tuple[Kernel[Any], ...] = (
+    MaxPoolDsp(),
+    AveragePoolDsp(),
+    MaxPoolPortable(),
+    AveragePoolPortable(),
+)
 REFERENCE = {MaxPool2D: max_pool_reference, AveragePool2D: average_pool_reference}

@@ -10,7 +10,7 @@ with saturation for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -52,9 +52,12 @@ class AddDsp(Kernel[Add]):
     ) -> Configuration:
         return {"words": 1 if objective == "size" else 2}
 
-    def overlap(self, network: Network, layer: Add, configuration: Configuration) -> int:
+    def overlap(
+        self, network: Network, layer: Add, configuration: Configuration
+    ) -> dict[int, int]:
         """All of it: each word is read before it is written at the same place or before."""
-        return network.output_of(layer).nbytes
+        size = network.output_of(layer).nbytes
+        return {0: size, 1: size}
 
     def emit(self, network: Network, layer: Add, configuration: Configuration) -> Code:
         found = self._fitted(network, layer)
