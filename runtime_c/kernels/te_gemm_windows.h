@@ -84,48 +84,50 @@ static void te_gemm_windows(void (*gemm)(const struct te_gemm *), const int8_t *
 {
     const struct te_gemm_image *const image = (const void *)constants;
     const struct te_gemm_sizes *const sizes = &image->sizes;
-    struct te_gemm g = te_gemm_of(sizes, weights, buffer, y);
-    int8_t *const copies = (int8_t *)buffer + sizes->buffer_bytes;
-    const int32_t copy_bytes = (sizes->length * sizes->rows + 3) & ~3;
+    struct te_gemm inside = te_gemm_of(sizes, weights, buffer, y), copied = inside;
+    int8_t *const first = (int8_t *)buffer + sizes->buffer_bytes;
+    int8_t *const second = first + ((sizes->length * sizes->rows + 3) & ~3);
+    const int8_t *const end = y + sizes->pixels * sizes->channels;
     const int8_t *line = x - image->pad_top * image->width - image->pad_left;
-    int8_t *waiting = NULL; /* output of a window whose copy waits for another */
-    int8_t *last = y + (sizes->pixels - 1) * sizes->channels;
-    for (int32_t row = 0; y <= last; ++row) {
+    int32_t waiting = 0; /* copies that wait for another */
+    inside.row_gap = image->width - sizes->length;
+    inside.x_step = 2 * image->column_step;
+    copied.row_gap = 0;
+    copied.x = first;
+    copied.x_second = second;
+    copied.pairs = 1;
+    for (int32_t row = 0; y != end; ++row) {
         int32_t column = 0;
         while (column < image->out_width) {
-            int32_t pairs = 0;
+            inside.pairs = 0;
             if (column == image->first_column && row >= image->first_row && row < image->end_row) {
-                pairs = (image->end_column - column) / 2;
+                inside.pairs = (image->end_column - column) / 2;
             }
-            if (pairs > 0) {
-                g.x = line + column * image->column_step;
-                g.x_second = g.x + image->column_step;
-                g.x_step = 2 * image->column_step;
-                g.y = y;
-                g.y_second = sizes->channels;
-                g.row_gap = image->width - sizes->length;
-                g.pairs = pairs;
-                gemm(&g);
-                column += 2 * pairs;
-                y += 2 * pairs * sizes->channels;
-                continue;
-            }
-            te_copy_window(image, x, row, column, copies + (waiting ? copy_bytes : 0));
-            ++column;
-            if (waiting == NULL && y != last) {
-                waiting = y;
+            if (inside.pairs > 0) {
+                inside.x = line + column * image->column_step;
+                inside.x_second = inside.x + image->column_step;
+                inside.y = y;
+                gemm(&inside);
+                column += 2 * inside.pairs;
+                y += 2 * inside.pairs * sizes->channels;
             } else {
-                g.x = copies;
-                g.x_second = waiting ? copies + copy_bytes : copies;
-                g.y = waiting ? waiting : y;
-                g.y_second = y - g.y;
-                g.row_gap = 0;
-                g.pairs = 1;
-                gemm(&g);
-                waiting = NULL;
+                te_copy_window(image, x, row, column, waiting ? second : first);
+                if (waiting) {
+                    copied.y_second = y - copied.y;
+                    gemm(&copied);
+                } else {
+                    copied.y = y;
+                }
+                waiting = !waiting;
+                ++column;
+                y += sizes->channels;
             }
-            y += sizes->channels;
         }
         line += image->row_step * image->width;
+    }
+    if (waiting) {
+        copied.x_second = first;
+        copied.y_second = 0;
+        gemm(&copied);
     }
 }

@@ -174,8 +174,8 @@ class _Batch:
             f"{declared}"
             f"__attribute__((noinline)) static void call{number}({arguments}, int8_t *y,\n"
             f"    void *scratch)\n{{\n"
-            f"    (void)scratch;\n    MARK({2 * number});\n"
-            f"{code.call(operands, names)}\n    MARK({2 * number + 1});\n}}\n"
+            f"    (void)scratch;\n    MARK({2 * number + 1});\n"
+            f"{code.call(operands, names)}\n    MARK({2 * number + 2});\n}}\n"
             f"static void case{number}(void)\n{{\n    top = (uint32_t)__ram_limit;\n{place}"
             f"    begin({out}, {scratch});\n"
             f"    call{number}({pass_on}, area + {GUARD},\n"
@@ -193,7 +193,7 @@ class _Batch:
         parts += self.calls
         body = "".join(f"    case{i}();\n" for i in range(len(self.cases)))
         parts.append(
-            "int main(void)\n{\n"
+            "int main(void)\n{\n    MARK(0);\n"
             '    file = semihosting_open("outputs.bin", SEMIHOSTING_WRITE_BINARY);\n'
             f"{body}    finish();\n    semihosting_exit(0);\n}}\n"
         )
@@ -266,8 +266,8 @@ class _Batch:
         assert done.returncode == 0, said
         if count:
             lines = (self.work / "counts.txt").read_text().splitlines()
-            # Marks alternate: a call's beginning, and its end.
-            counted = [int(line.split()[2]) for line in lines if line.startswith("layer ")][::2]
+            # The first mark stands before everything; then calls' beginnings and ends alternate.
+            counted = [int(line.split()[2]) for line in lines if line.startswith("layer ")][1::2]
             results = [
                 Result(r.output, r.kernel, count) for r, count in zip(results, counted, strict=True)
             ]

@@ -67,7 +67,7 @@ def cases(mode: str, shifts: range, seed: int):
 
 def test_two_step():
     applied = 0
-    for how, bounds, acc in cases("tflite", range(0, 24), 1):
+    for how, bounds, acc in cases("tflite", range(24), 1):
         constants = two_step(how, bounds)
         if constants is None:
             assert how.shift[0] > -2 or how.shift[0] < -12
@@ -81,7 +81,7 @@ def test_two_step():
 
 def test_one_sided():
     applied = 0
-    for how, bounds, acc in cases("tflite", range(0, 20), 2):
+    for how, bounds, acc in cases("tflite", range(20), 2):
         constants = one_sided(how, bounds)
         if constants is None:
             continue
@@ -95,7 +95,7 @@ def test_one_sided():
 
 def test_single():
     applied = 0
-    for how, bounds, acc in cases("onnx", range(0, 24), 3):
+    for how, bounds, acc in cases("onnx", range(24), 3):
         constants = single(how, bounds)
         if constants is None:
             continue
@@ -146,7 +146,9 @@ def test_settled_channels(mode):
 
 
 def test_single_refuses_ties():
-    how = Requantisation(np.array([1 << 30], np.int32), np.array([-3], np.int32), 0, (-128, 127), "onnx")
+    how = Requantisation(
+        np.array([1 << 30], np.int32), np.array([-3], np.int32), 0, (-128, 127), "onnx"
+    )
     assert single(how, AccumulatorRange(np.array([-1000]), np.array([1000]))) is None
 
 
