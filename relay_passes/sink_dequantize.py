@@ -7,7 +7,6 @@
   maximum pooling, ...), which then work on the stored integers.
 - A quantize that directly undoes a dequantize disappears, and one after a concatenation moves to
   the inputs.
-- The float steps of each quantised operator stand together, right before its quantize.
 
 All of it is exact: the values that any operator sees stay the same, bit for bit.
 """
@@ -93,7 +92,7 @@ class _Rewriter:
     def run(self) -> tvm.IRModule:
         with self.builder.function("main", list(self.main.params)):
             with self.builder.dataflow():
-                for binding in _grouped(self.bindings):
+                for binding in self.bindings:
                     self.replacement[binding.var] = self.rewritten(binding.value)
                 result = self.builder.emit_output(self.used(self.main.body.body))
             self.builder.emit_func_output(result)
@@ -109,6 +108,8 @@ class _Rewriter:
         found = self.stored(expr)
         if _operator(found) not in _CONSTANT_VIEWS:
             return found
+        # A call of its own at each use: FuseOpsByPattern takes one call object in two bindings for
+        # one operator, and leaves the second out of its composite.
         return self.builder.emit(_rebuilt(found, [self.used(a) for a in found.args]))
 
     def rewritten(self, value: relax.Expr) -> relax.Expr:
@@ -144,48 +145,3 @@ class _Rewriter:
                 requantised = _rebuilt(quantize, [self.used(field), *quantize.args[1:]])
                 parts.append(self.builder.emit(requantised))
         return relax.op.concat(relax.Tuple(parts), concat.attrs.axis)
-
-
-def _variables(expr: relax.Expr) -> list[relax.Var]:
-    if isinstance(expr, relax.Var):
-        return [expr]
-    if isinstance(expr, relax.Tuple):
-        return [variable for field in expr.fields for variable in _variables(field)]
-    if isinstance(expr, relax.Call):
-        return [variable for argument in expr.args for variable in _variables(argument)]
-    if isinstance(expr, relax.TupleGetItem):
-        return _variables(expr.tuple_value)
-    return []
-
-
-def _grouped(bindings: list[relax.VarBinding]) -> list[relax.VarBinding]:
-    """The bindings with the float steps of each quantised operator right before its quantize.
-
-    FuseOpsByPattern leaves parts out of a composite when two operators are interleaved, as ONNX
-    files often have them. The order of the quantised results stays.
-    """
-    by_variable = {binding.var: binding for binding in bindings}
-    done: set[relax.Var] = set()
-    ordered: list[relax.VarBinding] = []
-
-    def place(root: relax.VarBinding) -> None:
-        # An explicit stack: a model may have more operators in a row than Python has frames.
-        stack = [root]
-        while stack:
-            binding = stack[-1]
-            needed = (v for v in _variables(binding.value) if v in by_variable and v not in done)
-            waiting = next(needed, None)
-            if waiting is not None:
-                stack.append(by_variable[waiting])
-                continue
-            stack.pop()
-            if binding.var not in done:
-                done.add(binding.var)
-                ordered.append(binding)
-
-    for binding in bindings:
-        if str(getattr(binding.var.ty, "dtype", "")) != "float32":
-            place(binding)
-    for binding in bindings:
-        place(binding)
-    return ordered

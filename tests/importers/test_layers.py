@@ -8,11 +8,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.networks import int8_tensor
 from tests.random_layers import WEIGHTED, WEIGHTLESS, samples
 from tests.tflite_models import write_tflite
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.kernels.reference import run_reference
-from tinyengine_tvm.network import Clip, DepthwiseConv2D, Requantize, Reshape
+from tinyengine_tvm.network import Add, Clip, Conv2D, DepthwiseConv2D, Network, Requantize, Reshape
 
 COUNT = 24
 
@@ -53,3 +54,23 @@ def test_layer_is_imported_as_it_was_written(operator, tmp_path):
         expected = run_reference(network, dict(zip(network.inputs, values, strict=True)))
         result = run_reference(found, dict(zip(found.inputs, values, strict=True)))
         np.testing.assert_array_equal(*expected.values(), *result.values())
+
+
+def test_layers_run_in_the_order_of_the_file(tmp_path):
+    """The order decides what has to be in memory at once; it is the file's to choose."""
+    tensors = [int8_tensor("x", (1, 4, 4, 3)), int8_tensor("y", (1, 4, 4, 3), 0.07)]
+    tensors += [int8_tensor(name, (1, 4, 4, 3), 0.06 + i / 100) for i, name in enumerate("abcd")]
+    layers = []
+    for index, (source, target) in enumerate((("x", "a"), ("x", "b"), ("a", "c"), ("b", "d"))):
+        weight = np.full((3, 1, 1, 3), index + 1, np.int8)
+        scale, bias = np.full(1, 0.01, np.float32), np.zeros(3, np.int32)
+        layers.append(Conv2D(target, (source,), target, weight, scale, bias))
+    layers.append(Add("sum", ("d", "c"), "y"))
+    named = {tensor.name: tensor for tensor in tensors}
+    network = Network("order", "tflite", named, tuple(layers), ("x",), ("y",))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write_tflite(network))
+    found = import_network(path, name="net").layers
+    assert [int(layer.weight.flat[0]) for layer in found[:4]] == [1, 2, 3, 4]
+    assert isinstance(found[4], Add)
+    assert found[4].inputs == (found[3].output, found[2].output)
