@@ -275,7 +275,7 @@ _Alignas(16) static uint8_t tvmgen_net_arena[TVMGEN_NET_ARENA_SIZE];
 
 struct tvmgen_net_inputs tvmgen_net_map_inputs(void)
 {
-    const struct tvmgen_net_inputs mapped = { TE_ARENA(120) };
+    const struct tvmgen_net_inputs mapped = { TE_ARENA(8) };
     return mapped;
 }
 

@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* Bytes of SRAM for inputs, outputs, activations and scratch together. */
-#define TVMGEN_NET_ARENA_SIZE 435
+#define TVMGEN_NET_ARENA_SIZE 323
 
 /* Input "image", int8 [1, 9, 7, 5]. */
 #define TVMGEN_NET_IMAGE_BYTES 315

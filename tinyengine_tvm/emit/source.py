@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels.base import Function, Operands, render
 from ..kernels.registry import Selected
-from ..memory import MemoryPlan
+from ..memory import MemoryPlan, views
 from ..network import Network
 from ..paths import runtime_c
 from .constants import constant_array
@@ -116,20 +116,16 @@ class _Pointers:
     def __init__(self, network: Network, plan: MemoryPlan, constants: dict[str, str]) -> None:
         self._plan = plan
         self._fixed = dict(constants)
-        # A buffer that several tensors share (reshape) is the caller's if any of them is an end;
-        # outputs go first, so that the layer before a final reshape writes to the caller at once.
+        # A reshape moves nothing, so all views of a tensor are the caller's if one of them is.
+        # Outputs go last, so that the layer before a final reshape writes to the caller at once.
+        same = views(network)
+        ends = {*network.inputs, *network.outputs}
         for struct, names in (("inputs", network.inputs), ("outputs", network.outputs)):
             for port in ports(network, names):
-                for alias in self._sharing(network, port.tensor.name):
-                    if alias == port.tensor.name or alias not in (
-                        *network.inputs,
-                        *network.outputs,
-                    ):
-                        self._fixed[alias] = f"{struct}->{port.field}"
-
-    def _sharing(self, network: Network, tensor: str) -> list[str]:
-        aliases = self._plan.aliases
-        return [n for n in network.tensors if aliases.get(n) == aliases[tensor]]
+                for name, first in same.items():
+                    own = name == port.tensor.name
+                    if own or (first == same[port.tensor.name] and name not in ends):
+                        self._fixed[name] = f"{struct}->{port.field}"
 
     def __call__(self, tensor: str) -> str:
         if tensor in self._fixed:

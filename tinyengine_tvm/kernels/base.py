@@ -103,9 +103,25 @@ class Kernel(ABC, Generic[LayerT]):
         """Bytes of scratch in the arena while the layer runs."""
         return 0
 
-    def overlap(self, network: Network, layer: LayerT, configuration: Configuration) -> int | None:
-        """How far the output may run over the first input when that dies here; None: not at all."""
-        return None
+    def overlap(
+        self, network: Network, layer: LayerT, configuration: Configuration
+    ) -> Mapping[int, int]:
+        """Bytes of the output's end that may lie over the beginning of an operand that dies here.
+
+        Maps the operand's index to that number. With o bytes the operand must begin at least
+        (output's size - o) bytes after the output does: the kernel has read there before it writes.
+        """
+        return {}
+
+    def in_place(
+        self, network: Network, layer: LayerT, configuration: Configuration
+    ) -> tuple[int, ...]:
+        """Operands in whose place the output may be written, beginning exactly where they do."""
+        return ()
+
+    def scratch_overlap(self, network: Network, layer: LayerT, configuration: Configuration) -> int:
+        """Bytes of the scratch's end that may lie over the beginning of the first operand."""
+        return 0
 
     @abstractmethod
     def emit(self, network: Network, layer: LayerT, configuration: Configuration) -> Code:

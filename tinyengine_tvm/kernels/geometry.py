@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..network import (
     AveragePool2D,
     Conv2D,
@@ -60,3 +62,23 @@ def geometry_of(
     return Geometry(
         *x[1:], *y[1:], *layer.kernel, *layer.stride, p.top, p.left, p.bottom, p.right
     )
+
+
+def raster_overlap(g: Geometry, *, window_kept: bool) -> int:
+    """Output bytes that may lie over the input of a kernel that goes through pixels in order.
+
+    `window_kept`: the kernel has read all of a pixel's window before it writes the first output of
+    that pixel; else it may go back to that window until the pixel is finished. Nothing before the
+    first element of the windows still to come is read. Batch 1, int8.
+    """
+    rows = np.maximum(np.arange(g.out_height) * g.sy - g.pad_top, 0)
+    columns = np.maximum(np.arange(g.out_width) * g.sx - g.pad_left, 0)
+    first_read = ((rows[:, None] * g.width + columns) * g.depth).reshape(-1)
+    # Windows over the upper border begin in the same row, so later ones may begin further left.
+    first_read = np.minimum.accumulate(first_read[::-1])[::-1]
+    written = np.arange(1, first_read.size + 1) * g.channels
+    if window_kept:
+        lead = np.max(written[:-1] - first_read[1:], initial=0)
+    else:
+        lead = np.max(written - first_read)
+    return max(0, g.out_height * g.out_width * g.channels - max(0, int(lead)))

@@ -3,7 +3,8 @@
 
 from .buffer import Buffer, Separation, disjoint, lower_bound
 from .check import PlanError, check_placement, check_plan
-from .lifetimes import lifetimes
+from .lifetimes import lifetimes, views
+from .overlap import Rules
 from .placement import Placement, place
 from .plan import MemoryPlan, plan_memory
 
@@ -12,6 +13,7 @@ __all__ = [
     "MemoryPlan",
     "Placement",
     "PlanError",
+    "Rules",
     "Separation",
     "check_placement",
     "check_plan",
@@ -20,4 +22,5 @@ __all__ = [
     "lower_bound",
     "place",
     "plan_memory",
+    "views",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..network import Network, Reshape
+from ..network import Layer, Network, Reshape
 from .buffer import Buffer, Separation, disjoint
+from .overlap import Rules
 
 
 class PlanError(AssertionError):
@@ -48,11 +49,13 @@ def check_plan(
     tensors: Mapping[str, int],
     scratches: Mapping[str, int],
     arena_bytes: int,
+    rules: Mapping[str, Rules] | None = None,
 ) -> None:
     """Replays the network on an arena in which every byte remembers whose it is.
 
     `tensors` and `scratches` give offsets in bytes, by tensor and by layer. Whatever a layer reads
-    must still be there when it has written its scratch and all of its output.
+    must still be there when it has written its scratch and all of its output, but for what `rules`
+    lets it write over; what has been lost that way can't be read by a later layer.
 
     Raises:
         PlanError: names the layer and the tensor that is lost.
@@ -69,10 +72,27 @@ def check_plan(
         values[tensor] = value
         write(tensors[tensor], network.tensors[tensor].nbytes, value, tensor)
 
-    def require(tensor: str, where: str) -> None:
+    def require(tensor: str, where: str, spared: int = 0) -> None:
         offset, count = tensors[tensor], network.tensors[tensor].nbytes
-        if np.any(arena[offset : offset + count] != values[tensor]):
+        if np.any(arena[offset + spared : offset + count] != values[tensor]):
             raise PlanError(f"{where}: {tensor} has been overwritten")
+
+    def spared(layer: Layer, index: int, rule: Rules) -> int:
+        """Bytes at the operand's beginning that the layer writes over as its rule allows."""
+        begin = tensors[layer.inputs[index]]
+        writers = []
+        if index in rule.operands:
+            end = tensors[layer.output] + network.output_of(layer).nbytes
+            writers.append((tensors[layer.output], end, rule.operands[index]))
+        if index in rule.in_place and tensors[layer.output] == begin:
+            writers.append((begin, begin + network.output_of(layer).nbytes, 1 << 62))
+        if index == 0 and rule.scratch and layer.name in scratches:
+            end = scratches[layer.name] + scratch[layer.name]
+            writers.append((scratches[layer.name], end, rule.scratch))
+        return max(
+            (end - begin for low, end, o in writers if low <= begin and 0 < end - begin <= o),
+            default=0,
+        )
 
     for tensor in network.inputs:
         store(tensor, len(values))
@@ -88,8 +108,13 @@ def check_plan(
         if scratch.get(layer.name, 0):
             value = len(network.inputs) + 2 * step + 1
             write(scratches[layer.name], scratch[layer.name], value, f"scratch of {layer.name}")
-        for tensor in (*held, layer.output):
-            require(tensor, layer.name)
+        rule = (rules or {}).get(layer.name, Rules())
+        for index, tensor in enumerate(layer.inputs):
+            if network.tensors[tensor].data is not None:
+                continue
+            covered = spared(layer, index, rule)
+            require(tensor, layer.name, covered)
+        require(layer.output, layer.name)
     for tensor in network.outputs:
         if network.tensors[tensor].data is None:
             require(tensor, "end of the run")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..network import Network, Reshape
 from .buffer import Buffer
@@ -17,39 +17,61 @@ def scratch_name(network: Network, layer: str) -> str:
     return name
 
 
-def lifetimes(network: Network, scratch: Mapping[str, int]) -> tuple[list[Buffer], dict[str, str]]:
+def views(network: Network) -> dict[str, str]:
+    """Each activation tensor to the first one that has the same bytes: a Reshape moves nothing."""
+    first: dict[str, str] = {name: name for name in network.inputs}
+    for layer in network.layers:
+        source = layer.inputs[0]
+        same = isinstance(layer, Reshape) and source in first
+        first[layer.output] = first[source] if same else layer.output
+    return first
+
+
+def lifetimes(
+    network: Network,
+    scratch: Mapping[str, int],
+    in_place: Mapping[str, Iterable[int]] | None = None,
+) -> tuple[list[Buffer], dict[str, str]]:
     """Buffers of a network, and for each activation tensor the name of the buffer that holds it.
 
     Steps are the indices of layers. `scratch` maps layers' names to bytes; absent means none.
     Inputs are live from step 0, since the caller fills all of them before the run; outputs to the
-    last step. A Reshape's output lies in its input's buffer. Constants are in flash and have none.
+    last step. A Reshape's output lies in its input's buffer; so does the output of a layer that
+    `in_place` maps to operands, if one of them dies there and is large enough. Constants are in
+    flash and have none.
     """
-    aliases: dict[str, str] = {}
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-
-    def is_constant(tensor: str) -> bool:
-        return network.tensors[tensor].data is not None
-
-    for name in network.inputs:
-        aliases[name] = name
-        first[name] = last[name] = 0
+    view = views(network)
+    last = {name: 0 for name in network.inputs}
+    first = dict(last)
+    end = len(network.layers) - 1
     for step, layer in enumerate(network.layers):
-        for name in layer.inputs:
-            if not is_constant(name):
-                last[aliases[name]] = step
-        if isinstance(layer, Reshape) and not is_constant(layer.inputs[0]):
-            aliases[layer.output] = aliases[layer.inputs[0]]
-        else:
-            aliases[layer.output] = layer.output
-            first[layer.output] = last[layer.output] = step
+        for name in (*layer.inputs, layer.output):
+            if name in view:
+                last[view[name]] = step
+        first.setdefault(view[layer.output], step)
     for name in network.outputs:
-        if not is_constant(name):
-            last[aliases[name]] = len(network.layers) - 1
+        if name in view:
+            last[view[name]] = end
 
-    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n]) for n in first]
+    holder = {name: name for name in first}
+    for step, layer in enumerate(network.layers):
+        if view[layer.output] != layer.output:
+            continue
+        for index in (in_place or {}).get(layer.name, ()):
+            operand = view.get(layer.inputs[index])
+            if operand is None or last[operand] != step or operand in map(view.get, network.outputs):
+                continue
+            if network.tensors[layer.output].nbytes <= network.tensors[operand].nbytes:
+                holder[layer.output] = holder[operand]
+                break
+
+    spans: dict[str, tuple[int, int]] = {}
+    for name, buffer in holder.items():
+        begin, finish = spans.get(buffer, (first[name], last[name]))
+        spans[buffer] = (min(begin, first[name]), max(finish, last[name]))
+    buffers = [Buffer(n, network.tensors[n].nbytes, *span) for n, span in spans.items()]
     for step, layer in enumerate(network.layers):
         if scratch.get(layer.name, 0):
             name = scratch_name(network, layer.name)
             buffers.append(Buffer(name, scratch[layer.name], step, step))
-    return buffers, aliases
+    return buffers, {name: holder[same] for name, same in view.items()}

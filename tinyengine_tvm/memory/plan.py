@@ -10,6 +10,7 @@ from ..network import Network
 from .buffer import Buffer
 from .check import check_placement, check_plan
 from .lifetimes import lifetimes, scratch_name
+from .overlap import Rules, leads, separation
 from .placement import Placement, place
 
 
@@ -18,6 +19,7 @@ class MemoryPlan:
     """Where the tensors and scratch areas of a network lie in its arena; all figures are bytes."""
 
     placement: Placement
+    """`lower_bound` counts, where kernels allow overlap, only the bytes that can't be shared."""
     buffers: tuple[Buffer, ...]
     aliases: dict[str, str]
     """Activation tensor to the buffer that holds it."""
@@ -32,7 +34,7 @@ class MemoryPlan:
 
     @property
     def lower_bound(self) -> int:
-        """The most bytes live at one step: no arena is smaller."""
+        """Bytes that no arena goes below, with these kernels and what they allow to overlap."""
         return self.placement.lower_bound
 
     def offset_of(self, tensor: str) -> int:
@@ -49,18 +51,47 @@ class MemoryPlan:
         return sum(b.size for b in self.buffers if b.first <= step <= b.last)
 
 
-def plan_memory(network: Network, scratch: Mapping[str, int]) -> MemoryPlan:
+def plan_memory(
+    network: Network, scratch: Mapping[str, int], rules: Mapping[str, Rules] | None = None
+) -> MemoryPlan:
     """Places all activations and scratch of a network; `scratch` maps layers' names to bytes.
+
+    `rules` maps layers' names to what their kernels allow to overlap; absent means nothing.
 
     The plan has been checked, buffer by buffer and by replaying the network on it.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
     """
-    buffers, aliases = lifetimes(network, scratch)
-    placement = place(buffers)
-    check_placement(buffers, placement.offsets, placement.size)
-    plan = MemoryPlan(
+    rules = rules or {}
+    in_place = {name: rule.in_place for name, rule in rules.items() if rule.in_place}
+    plans = [_plan(network, scratch, rules, in_place)]
+    if in_place:
+        # Two tensors in one buffer must keep one offset for both their lives, which can be in the way.
+        plans.append(_plan(network, scratch, rules, {}))
+    plan = min(plans, key=lambda p: p.arena_bytes)
+    check_plan(
+        network,
+        scratch,
+        {tensor: plan.offset_of(tensor) for tensor in plan.aliases},
+        {layer: plan.scratch_offset(layer) for layer in plan.scratch},
+        plan.arena_bytes,
+        rules,
+    )
+    return plan
+
+
+def _plan(
+    network: Network,
+    scratch: Mapping[str, int],
+    rules: Mapping[str, Rules],
+    in_place: Mapping[str, tuple[int, ...]],
+) -> MemoryPlan:
+    buffers, aliases = lifetimes(network, scratch, in_place)
+    apart = separation(leads(network, buffers, aliases, rules))
+    placement = place(buffers, apart)
+    check_placement(buffers, placement.offsets, placement.size, apart)
+    return MemoryPlan(
         placement,
         tuple(buffers),
         aliases,
@@ -71,11 +102,3 @@ def plan_memory(network: Network, scratch: Mapping[str, int]) -> MemoryPlan:
         },
         {layer.name: step for step, layer in enumerate(network.layers)},
     )
-    check_plan(
-        network,
-        scratch,
-        {tensor: plan.offset_of(tensor) for tensor in aliases},
-        {layer: plan.scratch_offset(layer) for layer in plan.scratch},
-        plan.arena_bytes,
-    )
-    return plan

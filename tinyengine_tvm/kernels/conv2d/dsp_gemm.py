@@ -14,7 +14,7 @@ from ..dsp.gather import BYTES_PER_STEP, Gather, order
 from ..dsp.gemm import Routine, routine_text, step_bytes
 from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
 from ..dsp.outputs import Form
-from ..geometry import geometry_of
+from ..geometry import geometry_of, raster_overlap
 
 UNROLLED_STEPS = 20
 """Windows of up to this many pairs of inputs may have all of them unrolled by default."""
@@ -181,6 +181,12 @@ class Conv2DGemm(Kernel[Conv2D]):
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
         return ConvGemm(network, layer).scratch(configuration)
+
+    def overlap(
+        self, network: Network, layer: Conv2D, configuration: Configuration
+    ) -> dict[int, int]:
+        """Windows are widened or copied in order, and outputs written then or later."""
+        return {0: raster_overlap(geometry_of(network, layer), window_kept=True)}
 
     def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
         return ConvGemm(network, layer).code(configuration)

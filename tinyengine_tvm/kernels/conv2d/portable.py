@@ -9,7 +9,7 @@ import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ..base import Code, Configuration, Constant, Function, Kernel, Operands, render
-from ..geometry import geometry_of
+from ..geometry import geometry_of, raster_overlap
 from ..weighted import (
     bias_with_input_zero_point,
     pad_channels,
@@ -107,6 +107,12 @@ class Conv2DPortable(Kernel[Conv2D]):
 
     name = "conv2d_s8_portable"
     layer = Conv2D
+
+    def overlap(
+        self, network: Network, layer: Conv2D, configuration: Configuration
+    ) -> dict[int, int]:
+        """Pixel by pixel; a window is read again for every four channels."""
+        return {0: raster_overlap(geometry_of(network, layer), window_kept=False)}
 
     def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
         return emit_convolution(network, layer)

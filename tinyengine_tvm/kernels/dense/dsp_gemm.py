@@ -14,6 +14,7 @@ from ..conv2d.dsp_gemm import ConvGemm
 from ..dsp.gather import BYTES_PER_STEP
 from ..dsp.gemv import STEPS, VectorRoutine, part_bytes, vector_order, vector_text
 from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
+from ..geometry import geometry_of, raster_overlap
 
 SPEED_UNROLL = 8
 SIZE_UNROLL = 1
@@ -45,6 +46,17 @@ class DenseVector(Kernel[Dense]):
 
     def scratch(self, network: Network, layer: Dense, configuration: Configuration) -> int:
         return BYTES_PER_STEP // 2 * len(vector_order(layer.weight.shape[1]))
+
+    def overlap(
+        self, network: Network, layer: Dense, configuration: Configuration
+    ) -> dict[int, int]:
+        """All of it: the input is widened before anything is written."""
+        return {0: network.output_of(layer).nbytes}
+
+    def scratch_overlap(self, network: Network, layer: Dense, configuration: Configuration) -> int:
+        """Widening doubles the bytes in order, so it may end where the input ends."""
+        length = layer.weight.shape[1]
+        return max(0, self.scratch(network, layer, configuration) - (length + 7) // 8 * 8)
 
     def emit(self, network: Network, layer: Dense, configuration: Configuration) -> Code:
         form, unroll = configuration["weights"], configuration["unroll"]
@@ -95,6 +107,12 @@ class DenseGemm(Kernel[Dense]):
 
     def scratch(self, network: Network, layer: Dense, configuration: Configuration) -> int:
         return ConvGemm(network, layer).scratch(configuration)
+
+    def overlap(
+        self, network: Network, layer: Dense, configuration: Configuration
+    ) -> dict[int, int]:
+        """As a 1x1 convolution's."""
+        return {0: raster_overlap(geometry_of(network, layer), window_kept=True)}
 
     def emit(self, network: Network, layer: Dense, configuration: Configuration) -> Code:
         return ConvGemm(network, layer).code(configuration)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ...network import Dense, Network
 from ..base import Code, Configuration, Kernel
 from ..conv2d.portable import emit_convolution
+from ..geometry import geometry_of, raster_overlap
 
 
 class DensePortable(Kernel[Dense]):
@@ -13,6 +14,12 @@ class DensePortable(Kernel[Dense]):
 
     name = "dense_s8_portable"
     layer = Dense
+
+    def overlap(
+        self, network: Network, layer: Dense, configuration: Configuration
+    ) -> dict[int, int]:
+        """Row by row; a row is read again for every four outputs."""
+        return {0: raster_overlap(geometry_of(network, layer), window_kept=False)}
 
     def emit(self, network: Network, layer: Dense, configuration: Configuration) -> Code:
         return emit_convolution(network, layer)

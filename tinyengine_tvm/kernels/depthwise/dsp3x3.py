@@ -13,7 +13,7 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .plane import Plane, call_statement, free_scratch, fits_in_place
+from .plane import Plane, call_statement, fits_in_place, free_scratch
 from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
@@ -24,7 +24,8 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
 
     Configurations: `band` rows of the output at a time; `row` bytes per channel's row in the plane
     (layers of equal `row` share their code); `unroll` blocks in a row; `spread`, whether a whole row
-    is unrolled where it's widened.
+    is unrolled where it's widened; `sizes`, whether the code holds the output's row length ("fixed") or
+    is for all ("shared").
     """
 
     name = "depthwise3x3_s8_4ch_dsp"
@@ -39,12 +40,22 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
     ) -> Sequence[Configuration]:
         default = self.choose(network, layer, target, "speed")
         own = Plane.tight_row(geometry_of(network, layer))
+        g = geometry_of(network, layer)
         space = [default]
         for row in sorted({own, default["row"]}):
             for band in _bands(geometry_of(network, layer)):
                 for unroll in (1, 2, 3, 4, 6):
                     for spread in ("row", "loop"):
-                        space.append({"band": band, "row": row, "unroll": unroll, "spread": spread})
+                        for sizes in ("fixed", "shared") if _fixable(g, band) else ("shared",):
+                            space.append(
+                                {
+                                    "band": band,
+                                    "row": row,
+                                    "unroll": unroll,
+                                    "spread": spread,
+                                    "sizes": sizes,
+                                }
+                            )
         return [c for i, c in enumerate(space) if c not in space[:i]]
 
     def choose(
@@ -56,12 +67,19 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         bands = _bands(g)
         band = max([b for b in bands if _plane(g, b, row).bytes <= allowed] or bands[:1])
         if objective == "size":
-            return {"band": band, "row": row, "unroll": 1, "spread": "loop"}
+            return {
+                "band": band,
+                "row": row,
+                "unroll": 1,
+                "spread": "loop",
+                "sizes": "shared",
+            }
         return {
             "band": band,
             "row": row,
             "unroll": 4 if g.sy == 1 else 2,
             "spread": "row" if g.width <= 12 else "loop",
+            "sizes": "fixed" if _fixable(g, band) and _most_work(network, g) else "shared",
         }
 
     def scratch(
@@ -83,11 +101,18 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         plane = _plane(g, configuration["band"], configuration["row"])
         kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
         rests = _shared_rests(network, g, kind.block_columns)
-        routine = kind(plane.pitch, plane.row, configuration["unroll"], rests, prepared.finish)
+        fixed = configuration["sizes"] == "fixed"
+        steps = (g.channels, g.out_width * g.channels) if fixed else None
+        if fixed:
+            rests = [g.out_width % kind.block_columns]
+        unroll = configuration["unroll"]
+        routine = kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps)
         unrolled = configuration["spread"] == "row"
         spread = spread_text(g.pad_left, g.width, plane.row, unrolled)
         helpers = (HELPER, "te_depthwise")
         label = f"s{g.sy}_{prepared.finish.label}_{plane.row}"
+        if fixed:
+            label += f"_{g.out_width}x{g.channels}"
         width = f"w{g.width}" if unrolled else f"mod{(g.pad_left + g.width) % QUAD}"
         functions = (
             Function(f"te_spread_{width}_left{g.pad_left}_{plane.row}", spread, helpers),
@@ -140,6 +165,21 @@ def _relatives(network: Network, g: Geometry) -> list[Geometry]:
     layers = [layer for layer in network.layers if isinstance(layer, DepthwiseConv2D)]
     found = [(geometry_of(network, layer), layer) for layer in layers]
     return [o for o, layer in found if _shape_fits(o, layer) and o.sy == g.sy]
+
+
+def _fixable(g: Geometry, band: int) -> bool:
+    """Whether offsets fit their instructions, and every band has two rows to finish with."""
+    fits = (g.out_width + 1) * g.channels <= 4095
+    return fits and (g.sy == 2 or (g.out_height >= 2 and g.out_height % band != 1))
+
+
+def _most_work(network: Network, g: Geometry) -> bool:
+    """Whether layers of this size have more outputs together than those of any other size."""
+    work: dict[tuple[int, int], int] = {}
+    for other in [*_relatives(network, g), g][: max(1, len(_relatives(network, g)))]:
+        key = (other.out_width, other.channels)
+        work[key] = work.get(key, 0) + other.out_height * other.out_width * other.channels
+    return work[g.out_width, g.channels] == max(work.values())
 
 
 def _bands(g: Geometry) -> list[int]:

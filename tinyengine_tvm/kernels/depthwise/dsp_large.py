@@ -14,7 +14,7 @@ from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
 from .lanes import LaneRoutine
-from .plane import Plane, call_statement, free_scratch, fits_in_place
+from .plane import Plane, call_statement, fits_in_place, free_scratch
 from .spread import QUAD, middle_quads, spread_text
 from .wide import WideStride2, best_columns, most_columns
 

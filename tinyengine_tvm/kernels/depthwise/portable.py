@@ -9,7 +9,7 @@ import numpy as np
 
 from ...network import DepthwiseConv2D, Network
 from ..base import Code, Configuration, Constant, Function, Kernel, Operands, render
-from ..geometry import geometry_of
+from ..geometry import geometry_of, raster_overlap
 from ..weighted import bias_with_input_zero_point, requantise_constants, scale_helper
 
 TEMPLATE = """\
@@ -67,6 +67,12 @@ class DepthwisePortable(Kernel[DepthwiseConv2D]):
 
     name = "depthwise_conv2d_s8_portable"
     layer = DepthwiseConv2D
+
+    def overlap(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> dict[int, int]:
+        """Pixel by pixel, each channel from its own taps of the window."""
+        return {0: raster_overlap(geometry_of(network, layer), window_kept=False)}
 
     def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
         geometry = geometry_of(network, layer)

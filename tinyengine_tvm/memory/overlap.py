@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which buffers may lie over one another while a layer runs, and how far.
+
+Published as diagonal memory optimisation (Blacker et al., 2020) and segment-level management (vMCU,
+2024): a kernel that reads its input in order may write its output over what it has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..network import Network
+from .buffer import Buffer, Separation, disjoint
+from .lifetimes import scratch_name
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a layer's kernel allows, in bytes; see Kernel.overlap.
+
+    operands: by index, how much of the output's end may lie over the beginning of that operand.
+    scratch: the same of the scratch's end, over the first operand.
+    in_place: operands in whose place the output may be written, if it begins where they do.
+    """
+
+    operands: Mapping[int, int] = field(default_factory=dict)
+    scratch: int = 0
+    in_place: tuple[int, ...] = ()
+
+
+def leads(
+    network: Network,
+    buffers: list[Buffer],
+    aliases: Mapping[str, str],
+    rules: Mapping[str, Rules],
+) -> dict[tuple[str, str], int]:
+    """(lower buffer, upper buffer) to the bytes by which the upper one must begin later.
+
+    Holds the pairs that may overlap: a layer's output or scratch below an operand that dies there.
+    """
+    of_name = {b.name: b for b in buffers}
+    result: dict[tuple[str, str], int] = {}
+    for step, layer in enumerate(network.layers):
+        rule = rules.get(layer.name, Rules())
+        output = aliases[layer.output]
+        for name in {aliases[n] for n in layer.inputs if n in aliases}:
+            indices = [i for i, n in enumerate(layer.inputs) if aliases.get(n) == name]
+            # Output and operand in one buffer is a view, and later readers keep an operand alive.
+            if name == output or of_name[name].last != step or of_name[output].first != step:
+                continue
+            if all(i in rule.operands for i in indices):
+                allowed = min(rule.operands[i] for i in indices)
+                result[output, name] = max(0, of_name[output].size - allowed)
+            scratch = of_name.get(scratch_name(network, layer.name))
+            if scratch is not None and indices == [0] and rule.scratch:
+                result[scratch.name, name] = max(0, scratch.size - rule.scratch)
+    return result
+
+
+def separation(allowed: Mapping[tuple[str, str], int]) -> Separation:
+    """The separation of buffers that are disjoint but for the `allowed` pairs."""
+
+    def apart(a: Buffer, b: Buffer) -> int | None:
+        lead = allowed.get((a.name, b.name))
+        return disjoint(a, b) if lead is None else min(lead, a.size)
+
+    return apart
