@@ -13,7 +13,16 @@ from tests.random_layers import WEIGHTED, WEIGHTLESS, samples
 from tests.tflite_models import write_tflite
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.kernels.reference import run_reference
-from tinyengine_tvm.network import Add, Clip, Conv2D, DepthwiseConv2D, Network, Requantize, Reshape
+from tinyengine_tvm.network import (
+    Add,
+    Clip,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Network,
+    Requantize,
+    Reshape,
+)
 
 COUNT = 24
 
@@ -74,3 +83,23 @@ def test_layers_run_in_the_order_of_the_file(tmp_path):
     assert [int(layer.weight.flat[0]) for layer in found[:4]] == [1, 2, 3, 4]
     assert isinstance(found[4], Add)
     assert found[4].inputs == (found[3].output, found[2].output)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 3), (12,), (1, 1, 12)])
+def test_a_dense_layer_flattens_its_input_whatever_the_rank(shape, tmp_path):
+    """TFLite's FULLY_CONNECTED takes any shape; the Network's Dense takes a matrix."""
+    rng = np.random.default_rng(2)
+    tensors = [int8_tensor("x", shape), int8_tensor("y", (1, 5), 0.4)]
+    weight = rng.integers(-127, 128, (5, 12)).astype(np.int8)
+    layer = Dense("d", ("x",), "y", weight, np.full(1, 0.01, np.float32), np.zeros(5, np.int32))
+    named = {tensor.name: tensor for tensor in tensors}
+    model = write_tflite(Network("d", "tflite", named, (layer,), ("x",), ("y",)))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model)
+    network = import_network(path, name="net")
+    sample = rng.integers(-128, 128, shape).astype(np.int8)
+    result = run_reference(network, {"x": sample})["y"]
+    flat = dataclasses.replace(named["x"], shape=(1, 12))
+    plain = Network("d", "tflite", {**named, "x": flat}, (layer,), ("x",), ("y",))
+    expected = run_reference(plain, {"x": sample.reshape(1, 12)})["y"]
+    np.testing.assert_array_equal(result, expected)
