@@ -9,9 +9,8 @@ found once per call, so that one routine serves every width at next to no cost.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..dsp.routine import Routine
 
@@ -94,10 +93,13 @@ FRAME = 116
 class RowRoutine(ABC):
     """One routine: a kernel size and stride, its blocks, and its way of finishing.
 
-    `pitch` is the bytes between rows of the plane, `row` those between its channels' rows.
+    `pitch` is the bytes between rows of the plane, `row` those between its channels' rows; `rests` are
+    the numbers of columns that may be left after the blocks of a row. `steps` are the bytes from pixel
+    to pixel and from row to row of the output where the text may hold them: that saves instructions,
+    but other layers can't share it.
     """
 
-    registers: ClassVar[dict[str, str]]
+    registers: Mapping[str, str]
     block_columns: int
     """Columns of the output per block."""
     rows_at_once: int = 1
@@ -108,10 +110,16 @@ class RowRoutine(ABC):
     """The plane's pointer points to this row of the window, which keeps offsets small."""
 
     def __init__(
-        self, pitch: int, row: int, unroll: int, rests: Sequence[int], finish: Finish
+        self,
+        pitch: int,
+        row: int,
+        unroll: int,
+        rests: Sequence[int],
+        finish: Finish,
+        steps: tuple[int, int] | None = None,
     ) -> None:
         self.pitch, self.row, self.unroll = pitch, row, unroll
-        self.rests, self.finish = tuple(sorted(set(rests))), finish
+        self.rests, self.finish, self.steps = tuple(sorted(set(rests))), finish, steps
 
     @abstractmethod
     def load_channel(self, r: Routine) -> None:
@@ -123,7 +131,17 @@ class RowRoutine(ABC):
 
     @property
     @abstractmethod
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What the routine computes."""
+
+    @property
+    def sizes(self) -> str:
+        """The part of the title that says what the text holds as numbers."""
+        return (
+            ""
+            if self.steps is None
+            else ", output rows of {1} bytes, pixels of {0}".format(*self.steps)
+        )
 
     def text(self) -> str:
         r = Routine(self.registers)
@@ -219,13 +237,21 @@ class RowRoutine(ABC):
         if self.rows_at_once == 2:
             r.label("half_step")
             r.ops(f"ldr {{w1}}, [sp, #{LAST + 4}]", "cbz {w1}, @next_channel")
-            r.op("mov {w1}, #0")
-            r.op(f"str {{w1}}, [sp, #{LAST + 4}]")
-            r.op(f"str {{w1}}, [sp, #{STEP + 4}]", "the second row lands on the first, before it")
-            r.op(f"add {{w0}}, {{in}}, #{2 * self.pitch}")
+            r.ops("mov {w1}, #0", f"str {{w1}}, [sp, #{LAST + 4}]")
+            if self.steps is None:
+                r.op(
+                    f"str {{w1}}, [sp, #{STEP + 4}]", "the second row lands on the first, before it"
+                )
+                r.op(f"add {{w0}}, {{in}}, #{2 * self.pitch}")
+            else:
+                r.note("the last two rows: the first of them is computed again")
+                r.ops(f"movw {{w1}}, #{self.steps[1]}", "sub {out}, {out}, {w1}")
+                r.op(f"add {{w0}}, {{in}}, #{self.pitch}")
+                r.op(f"sub {{in}}, {{in}}, #{self.pitch}")
             r.ops(f"str {{w0}}, [sp, #{LAST}]", "b.w @row")
             r.label("next_channel")
-            r.ops(f"ldr {{w0}}, [sp, #{OUT_ROW}]", f"str {{w0}}, [sp, #{STEP + 4}]")
+            if self.steps is None:
+                r.ops(f"ldr {{w0}}, [sp, #{OUT_ROW}]", f"str {{w0}}, [sp, #{STEP + 4}]")
         r.ops(f"ldrd r0, r1, [sp, #{PLANE}]", f"add r0, r0, #{self.row}", "add r1, r1, #1")
         r.ops(f"strd r0, r1, [sp, #{PLANE}]", f"ldr r0, [sp, #{RECORD + 4}]")
         r.ops("subs r0, r0, #1", f"str r0, [sp, #{RECORD + 4}]", "bne.w @channel")

@@ -10,7 +10,7 @@ Stride 2: a block is one row by four columns; every window begins on a word.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from types import MappingProxyType
 
 from ..dsp.routine import Routine
 from .rows import CONSTANTS, STEP, ZERO_OUT, RowRoutine
@@ -22,7 +22,7 @@ _COMMON.update({"a": "r8", "b": "r9", "c": "r10", "d": "r11"})
 class ThreeStride1(RowRoutine):
     """taps: t0, t2, t4 = (w0, w1) of the kernel's rows, t1, t3, t5 = (w1, w2)."""
 
-    registers: ClassVar = {**_COMMON, **{f"t{i}": f"r{i}" for i in range(6)}}
+    registers = MappingProxyType({**_COMMON, **{f"t{i}": f"r{i}" for i in range(6)}})
     block_columns = 2
     rows_at_once = 2
     column_bytes = 2
@@ -32,7 +32,7 @@ class ThreeStride1(RowRoutine):
 
     @property
     def title(self) -> str:
-        return f"Depthwise 3x3, stride 1, rows of {self.pitch} bytes."
+        return f"Depthwise 3x3, stride 1, rows of {self.pitch} bytes{self.sizes}."
 
     def load_channel(self, r: Routine) -> None:
         r.op("ldmia {in}!, {{r0-r8}}", "taps, multiplier, rounding, bias")
@@ -61,6 +61,9 @@ class ThreeStride1(RowRoutine):
                         r.op(f"smlad {{{odd}}}, {{w1}}, {u}, {{{odd}}}")
         sums = ["{a}", "{b}", "{c}", "{d}"] if both else ["{a}", "{c}"]
         self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
+        if self.steps is not None:
+            self._store_fixed(r, columns, advance)
+            return
         r.op(f"ldrd {{w0}}, {{w1}}, [sp, #{STEP}]", "bytes to the next pixel, to the next row")
         if both:
             r.ops("add {w0}, {out}, {w0}", "strb {d}, [{w0}, {w1}]", "strb {b}, [{w0}]")
@@ -68,11 +71,26 @@ class ThreeStride1(RowRoutine):
         if advance:
             r.op("rsb {out}, {out}, {w0}, lsl #1")
 
+    def _store_fixed(self, r: Routine, columns: int, advance: bool) -> None:
+        assert self.steps is not None
+        step, out_row = self.steps
+        r.op(f"strb {{c}}, [{{out}}, #{out_row}]")
+        if columns == 2:
+            r.op(f"strb {{d}}, [{{out}}, #{out_row + step}]")
+        if advance and step < 256:
+            r.ops(f"strb {{a}}, [{{out}}], #{step}", f"strb {{b}}, [{{out}}], #{step}")
+            return
+        r.op("strb {a}, [{out}]")
+        if columns == 2:
+            r.op(f"strb {{b}}, [{{out}}, #{step}]")
+        if advance:
+            r.op(f"add {{out}}, {{out}}, #{2 * step}")
+
 
 class ThreeStride2(RowRoutine):
     """taps: t0, t1, t2 = (w0, w1) of the kernel's rows, t3 = w2 of rows 0 and 1, t4 = of row 2."""
 
-    registers: ClassVar = {**_COMMON, **{f"t{i}": f"r{i}" for i in range(5)}, "step": "r5"}
+    registers = MappingProxyType({**_COMMON, **{f"t{i}": f"r{i}" for i in range(5)}, "step": "r5"})
     block_columns = 4
     column_bytes = 4
     stride = 2
@@ -81,7 +99,7 @@ class ThreeStride2(RowRoutine):
 
     @property
     def title(self) -> str:
-        return f"Depthwise 3x3, stride 2, rows of {self.pitch} bytes."
+        return f"Depthwise 3x3, stride 2, rows of {self.pitch} bytes{self.sizes}."
 
     def load_channel(self, r: Routine) -> None:
         r.op("ldmia {in}!, {{r0-r7}}", "taps, bias, multiplier, rounding")
@@ -110,6 +128,10 @@ class ThreeStride2(RowRoutine):
         self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
         if advance:
             r.op(f"add {{in}}, {{in}}, #{4 * columns}")
+        if self.steps is not None and self.steps[0] < 256:
+            for a in sums:
+                r.op(f"strb {a}, [{{out}}], #{self.steps[0]}")
+            return
         r.op("strb {a}, [{out}]")
         if columns > 1:
             r.op("strb {b}, [{out}, {step}]")

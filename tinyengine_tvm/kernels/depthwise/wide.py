@@ -37,7 +37,7 @@ def best_columns(rows: int, words: int, out_width: int) -> int:
 class WideStride2(RowRoutine):
     """sums a0.., taps t0.., w0 and w1 words of the plane; `tap` runs through the record."""
 
-    registers: ClassVar = {"in": "r12", "out": "lr"}
+    pointers: ClassVar = {"in": "r12", "out": "lr"}
     column_bytes = 4
 
     def __init__(
@@ -57,7 +57,7 @@ class WideStride2(RowRoutine):
         sums, names = most_columns(words), [f"a{i}" for i in range(most_columns(words))]
         names += [f"t{i}" for i in range(words)] + ["w0", "w1", "tap"]
         self.sums = sums
-        self.registers = {**WideStride2.registers, **{n: f"r{i}" for i, n in enumerate(names)}}
+        self.registers = {**self.pointers, **{n: f"r{i}" for i, n in enumerate(names)}}
 
     @property
     def title(self) -> str:
