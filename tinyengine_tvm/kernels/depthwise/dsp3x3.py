@@ -18,6 +18,10 @@ from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
 
+FIXED_SIZES = 2
+FIXED_OUTPUTS = 8192
+"""How many sizes of a network get code of their own, and from how many outputs on."""
+
 
 class Depthwise3x3(Kernel[DepthwiseConv2D]):
     """3x3 with depth multiplier 1, at least four channels, up to some 60 columns.
@@ -74,12 +78,14 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
                 "spread": "loop",
                 "sizes": "shared",
             }
+        fixed = _fixable(g, band) and _worth_fixing(network, g)
+        most, block = (4, 2) if g.sy == 1 else (2, 4)
         return {
             "band": band,
             "row": row,
-            "unroll": 4 if g.sy == 1 else 2,
-            "spread": "row" if g.width <= 12 else "loop",
-            "sizes": "fixed" if _fixable(g, band) and _most_work(network, g) else "shared",
+            "unroll": most if fixed else _shared_unroll(network, layer, most, block),
+            "spread": "row" if g.width <= 8 else "loop",
+            "sizes": "fixed" if fixed else "shared",
         }
 
     def scratch(
@@ -173,13 +179,26 @@ def _fixable(g: Geometry, band: int) -> bool:
     return fits and (g.sy == 2 or (g.out_height >= 2 and g.out_height % band != 1))
 
 
-def _most_work(network: Network, g: Geometry) -> bool:
-    """Whether layers of this size have more outputs together than those of any other size."""
+def _worth_fixing(network: Network, g: Geometry) -> bool:
+    """Whether code for this size alone gains enough: it costs about a kilobyte.
+
+    It does where no other size needs the shared code, and for the two sizes with the most outputs.
+    """
     work: dict[tuple[int, int], int] = {}
-    for other in [*_relatives(network, g), g][: max(1, len(_relatives(network, g)))]:
+    for other in _relatives(network, g):
         key = (other.out_width, other.channels)
         work[key] = work.get(key, 0) + other.out_height * other.out_width * other.channels
-    return work[g.out_width, g.channels] == max(work.values())
+    first = sorted(work, key=lambda key: (-work[key], key))[:FIXED_SIZES]
+    own = (g.out_width, g.channels)
+    return len(work) == 1 or (g.sy == 1 and own in first and work[own] >= FIXED_OUTPUTS)
+
+
+def _shared_unroll(network: Network, layer: DepthwiseConv2D, most: int, block: int) -> int:
+    """The fewest blocks in a row that spare the layers of the shared code all the rounds they can."""
+    g = geometry_of(network, layer)
+    widths = {o.out_width // block for o in _relatives(network, g) if not _worth_fixing(network, o)}
+    rounds = [sum(-(-n // unroll) for n in widths) for unroll in range(1, most + 1)]
+    return rounds.index(min(rounds)) + 1
 
 
 def _bands(g: Geometry) -> list[int]:
