@@ -66,7 +66,7 @@ def refusals(what: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines()
         # TVM puts a traceback of its own before the message.
-        reason = lines[-1].strip() if lines else type(error).__name__
+        reason = lines[-1].strip() if lines else "its parts contradict each other"
         raise ModelError(f"'{what}' is damaged or not supported by TVM: {reason}") from error
 
 

@@ -142,7 +142,10 @@ class _Converter(OperatorConverter):
             self.exp_tab.set_expr(name, original, force_override=True)
         declared = [int(d) for d in self.get_output_tensors(op)[0].tensor.ShapeAsNumpy()]
         result = self.bb.normalize(result)
-        if [int(d) for d in result.ty.shape] != declared:
+        computed = [int(d) for d in result.ty.shape]
+        if math.prod(computed) != math.prod(declared):
+            raise ModelError(f"FULLY_CONNECTED gives {computed}, the file says {declared}")
+        if computed != declared:
             result = relax.op.reshape(self.bb.emit(result), declared)
         return result
 
