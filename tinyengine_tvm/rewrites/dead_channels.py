@@ -42,7 +42,10 @@ from ..network import (
 from .ranges import Range, accumulator_bounds, sums_of, value_ranges
 
 MULTIPLE = 4
-"""Live channels are rounded up to a multiple of this by keeping dead ones: kernels work in fours."""
+"""Live channels are rounded up to a multiple of this by keeping dead ones.
+
+Kernels work in fours: on vww_96_int8, 1 saves 0.06 % of the instructions and takes 11 kB more code.
+"""
 
 _CHANNELWISE = (MaxPool2D, AveragePool2D, Clip, Requantize, ResizeNearest)
 _INT32 = np.iinfo(np.int32)
