@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real models, end to end: byte for byte what TFLite Micro gives, on the host and on every board."""
+"""Real models, end to end: byte for byte TFLite Micro's outputs, on the host and every board."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ BOARDS = {
 RANDOM_INPUTS = 200
 
 
-@lru_cache(maxsize=None)
+@cache
 def network_of(path: Path) -> Network:
     return import_network(path, name="net")
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(path: Path, target: str) -> Artifact:
     return compile_network(network_of(path), target=target)
 

@@ -55,10 +55,7 @@ class Artifact:
             TinyEngineError: the folder holds something already, or can't be written.
         """
         final = Path(directory)
-        if final.exists() and (not final.is_dir() or any(final.iterdir())):
-            raise TinyEngineError(
-                f"output folder '{final}' exists and isn't empty; remove it or choose another"
-            )
+        require_free_folder(final)
         temporary = None
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +66,8 @@ class Artifact:
             # rename() replaces an empty folder in one step.
             temporary.rename(final)
         except OSError as error:
-            raise TinyEngineError(f"can't write output folder '{final}': {error.strerror}") from error
+            problem = f"can't write output folder '{final}': {error.strerror}"
+            raise TinyEngineError(problem) from error
         finally:
             if temporary is not None and temporary.exists():
                 shutil.rmtree(temporary)
@@ -144,6 +142,14 @@ class Artifact:
         if len(names) != 1:
             raise TinyEngineError(f"the network has {len(names)} inputs; name them: {names}")
         return {names[0]: np.asarray(inputs)}
+
+
+def require_free_folder(folder: Path) -> None:
+    """Raises TinyEngineError unless `folder` is missing or empty."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TinyEngineError(
+            f"output folder '{folder}' exists and isn't empty; remove it or choose another"
+        )
 
 
 def compile_model(

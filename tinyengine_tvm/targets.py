@@ -28,7 +28,7 @@ class Target:
 def _arm(core: str, description: str, features: str = "") -> Target:
     found = frozenset(features.split())
     float_abi = "hard" if "fpu" in found else "soft"
-    flags = (f"-mcpu={core}", "-mthumb", f"-mfloat-abi={float_abi}")
+    flags: tuple[str, ...] = (f"-mcpu={core}", "-mthumb", f"-mfloat-abi={float_abi}")
     if "fpu" in found:
         flags += ("-mfpu=auto",)
     return Target(core, description, flags, found)

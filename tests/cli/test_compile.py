@@ -68,7 +68,7 @@ def test_json_is_the_report(tinyengine, calls, model, tmp_path):
 
 def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
-    options = "--target cortex-m7 --name kws --interface int8 --no-rewrite a --no-rewrite b"
+    options = "--target cortex-m7 --name kws --interface int8 --optimise size --no-rewrite a --no-rewrite b"
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
     assert calls == [
         (
@@ -77,6 +77,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "target": "cortex-m4",
                 "name": "net",
                 "interface": "keep",
+                "optimise": "speed",
                 "disabled_rewrites": (),
             },
         ),
@@ -86,6 +87,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "target": "cortex-m7",
                 "name": "kws",
                 "interface": "int8",
+                "optimise": "size",
                 "disabled_rewrites": ("a", "b"),
             },
         ),

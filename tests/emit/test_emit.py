@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated files: readable, deterministic, complete, and free of what the network doesn't need."""
+"""The generated files: readable, deterministic, complete, and no more than the network needs."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -93,8 +94,6 @@ def test_arena_can_be_handed_over(tmp_path):
 
 def test_golden_c():
     """The C of a small network, as a person reads it; regenerate with TINYENGINE_UPDATE_GOLDEN=1."""
-    import os
-
     files = generate(small_network())
     for name in ("model.c", "model.h"):
         golden = GOLDEN / f"small_{name}"
@@ -159,7 +158,12 @@ def test_model_library_format():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("serving_default_x:0", "serving_default_x_0"), ("3a", "_3a"), ("int", "_int"), ("é", "unnamed")],
+    [
+        ("serving_default_x:0", "serving_default_x_0"),
+        ("3a", "_3a"),
+        ("int", "_int"),
+        ("é", "unnamed"),
+    ],
 )
 def test_identifiers(text, expected):
     assert identifier(text) == expected

@@ -103,4 +103,7 @@ def _explain(returncode: int, console: str) -> str | None:
     return None
 
 
-HOST = HostBoard("host", "this machine, native code", tuple(TARGETS), (HOST_GCC,))
+# Kernels for these extensions are assembly or intrinsics.
+_PORTABLE = tuple(t.name for t in TARGETS.values() if not (t.has("dsp") or t.has("mve")))
+
+HOST = HostBoard("host", "this machine, native code", _PORTABLE, (HOST_GCC,))

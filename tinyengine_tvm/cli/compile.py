@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ModelError, TinyEngineError
+from ..errors import ModelError
 from .terminal import JsonOption, console, facts, print_json, progress
 
 
@@ -18,6 +18,13 @@ class Interface(str, Enum):
 
     KEEP = "keep"
     INT8 = "int8"
+
+
+class Optimise(str, Enum):
+    """What the choice of kernels aims at."""
+
+    SPEED = "speed"
+    SIZE = "size"
 
 
 def compile_(
@@ -40,6 +47,10 @@ def compile_(
             help="keep: inputs and outputs as in the model. int8: no float ones.",
         ),
     ] = Interface.KEEP,
+    optimise: Annotated[
+        Optimise,
+        typer.Option("--optimise", help="speed: few instructions. size: little code."),
+    ] = Optimise.SPEED,
     no_rewrite: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,16 +69,13 @@ def compile_(
       tinyengine compile model.onnx -o build/kws --target cortex-m7 --name kws
       tinyengine compile model.tflite -o build/net --interface int8 --json
     """
-    from ..api import compile_model
+    from ..api import compile_model, require_free_folder
 
     if not model.is_file():
         problem = "is not a file" if model.exists() else "doesn't exist"
         raise ModelError(f"model '{model}' {problem}; give a .tflite or .onnx file")
     # Artifact.save asks the same, but only after seconds of work.
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise TinyEngineError(
-            f"output folder '{output}' exists and isn't empty; remove it or choose another"
-        )
+    require_free_folder(output)
     with progress(f"compiling {model.name} for {target}", quiet=as_json):
         artifact = compile_model(
             model,
@@ -75,6 +83,7 @@ def compile_(
             name=name,
             interface=interface.value,
             disabled_rewrites=tuple(no_rewrite or ()),
+            optimise=optimise.value,
         )
         artifact.save(output)
     files = sorted(artifact.files)

@@ -35,6 +35,4 @@ def constant_array(name: str, data: np.ndarray) -> str:
         line += f" {literal},"
     lines.append(line)
     body = "\n".join(lines)
-    return (
-        f"_Alignas(4) static const {_TYPES[data.dtype.name]} {name}[{data.size}] = {{\n{body}\n}};\n"
-    )
+    return f"_Alignas(4) static const {_TYPES[data.dtype.name]} {name}[{data.size}] = {{\n{body}\n}};\n"

@@ -59,8 +59,21 @@ def geometry_of(
     if isinstance(layer, Dense):
         return Geometry(x[0], 1, x[1], y[0], 1, y[1], 1, 1, 1, 1, 0, 0, 0, 0)
     p: Padding = layer.padding
+    _, height, width, depth = x
+    _, out_height, out_width, channels = y
     return Geometry(
-        *x[1:], *y[1:], *layer.kernel, *layer.stride, p.top, p.left, p.bottom, p.right
+        height,
+        width,
+        depth,
+        out_height,
+        out_width,
+        channels,
+        *layer.kernel,
+        *layer.stride,
+        p.top,
+        p.left,
+        p.bottom,
+        p.right,
     )
 
 

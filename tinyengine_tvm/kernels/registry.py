@@ -69,9 +69,7 @@ class Selected:
 
 def kernels_for(network: Network, layer: Layer, target: Target) -> list[Kernel[Any]]:
     """The kernels that compute this layer on this target, preferred ones first."""
-    return [
-        k for k in KERNELS if isinstance(layer, k.layer) and k.supports(network, layer, target)
-    ]
+    return [k for k in KERNELS if isinstance(layer, k.layer) and k.supports(network, layer, target)]
 
 
 def select_kernels(

@@ -41,7 +41,7 @@ def lifetimes(
     flash and have none.
     """
     view = views(network)
-    last = {name: 0 for name in network.inputs}
+    last = dict.fromkeys(network.inputs, 0)
     first = dict(last)
     end = len(network.layers) - 1
     for step, layer in enumerate(network.layers):
@@ -54,12 +54,13 @@ def lifetimes(
             last[view[name]] = end
 
     holder = {name: name for name in first}
+    kept = {view.get(name) for name in network.outputs}
     for step, layer in enumerate(network.layers):
         if view[layer.output] != layer.output:
             continue
         for index in (in_place or {}).get(layer.name, ()):
             operand = view.get(layer.inputs[index])
-            if operand is None or last[operand] != step or operand in map(view.get, network.outputs):
+            if operand is None or last[operand] != step or operand in kept:
                 continue
             if network.tensors[layer.output].nbytes <= network.tensors[operand].nbytes:
                 holder[layer.output] = holder[operand]

@@ -67,7 +67,7 @@ def plan_memory(
     in_place = {name: rule.in_place for name, rule in rules.items() if rule.in_place}
     plans = [_plan(network, scratch, rules, in_place)]
     if in_place:
-        # Two tensors in one buffer must keep one offset for both their lives, which can be in the way.
+        # Two tensors in one buffer keep one offset for both their lives: it can be in the way.
         plans.append(_plan(network, scratch, rules, {}))
     plan = min(plans, key=lambda p: p.arena_bytes)
     check_plan(

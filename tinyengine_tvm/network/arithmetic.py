@@ -43,8 +43,8 @@ class Requantisation:
     """How an int32 accumulator becomes a stored int8, one entry per output channel.
 
     real multiplier = multiplier * 2**(shift - 31). Mode tflite rounds in two steps (rounding
-    doubling high multiplication, then rounding shift, both half away from zero as in gemmlowp); mode
-    onnx rounds the exact product once, half to even.
+    doubling high multiplication, then rounding shift, both half away from zero as in gemmlowp);
+    mode onnx rounds the exact product once, half to even.
     """
 
     multiplier: np.ndarray

@@ -19,7 +19,7 @@ class Network:
 
     `mode` names the arithmetic that every layer obeys: "tflite" is TFLite's integer arithmetic with
     double rounding; "onnx" is QDQ arithmetic: exact integer accumulators, float32 scales, one
-    rounding, half to even. `source` maps each input and output tensor to its name in the model file.
+    rounding, half to even. `source` maps each input and output tensor to its name in the model.
     Networks are immutable: rewrites make new ones.
     """
 

@@ -85,7 +85,8 @@ def _verify_layer(network: Network, layer: L.Layer) -> None:
         _require(layer.weight_scale.size in (1, out), where, "scales of another length")
         _require(bool(np.all(layer.weight_scale >= 0)), where, "a negative weight scale")
         if isinstance(layer, L.Dense):
-            _require(len(x.shape) == 2 and x.shape[1] == layer.weight.shape[1], where, "input shape")
+            fits = len(x.shape) == 2 and x.shape[1] == layer.weight.shape[1]
+            _require(fits, where, "input shape")
             expected = (x.shape[0], out)
         else:
             channels = (

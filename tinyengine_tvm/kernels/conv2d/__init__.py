@@ -3,8 +3,9 @@
 
 from ...network import Conv2D
 from .dsp_gemm import Conv2DGemm
+from .mve import Conv2DMve
 from .portable import Conv2DPortable
 from .semantics import conv2d_reference
 
-KERNELS = (Conv2DGemm(), Conv2DPortable())
+KERNELS = (Conv2DMve(), Conv2DGemm(), Conv2DPortable())
 REFERENCE = {Conv2D: conv2d_reference}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...network import Conv2D, Network
-from ...network.arithmetic import requantise, requantisation_of
+from ...network.arithmetic import requantisation_of, requantise
 from ...network.layers import Padding
 
 

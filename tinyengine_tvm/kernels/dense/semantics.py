@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...network import Dense, Network
-from ...network.arithmetic import requantise, requantisation_of
+from ...network.arithmetic import requantisation_of, requantise
 
 
 def dense_reference(network: Network, layer: Dense, inputs: list[np.ndarray]) -> np.ndarray:
