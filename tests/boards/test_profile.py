@@ -237,7 +237,7 @@ def test_hotspots(ready, make_model, tmp_path):
 def test_hotspots_command(ready, make_model, capsys):
     ready("mps2-an386")
     assert main([str(make_model()), "--layer", "dot"]) == 0
-    assert re.search(r"^ +155 +\S+ %  dot", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^ +155 +\d+ +\S+ %  dot", capsys.readouterr().out, re.MULTILINE)
     assert main([str(make_model()), "--board", "none"]) == 2
     assert capsys.readouterr().err.startswith("error: unknown board 'none'")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disassembly of a profiling build with the executions of every instruction beside it.
+"""Disassembly of a profiling build with executions and cycles of every instruction beside it.
 
 `python -m tinyengine_tvm.profile.hotspots DIR --board mps2-an386 [--layer NAME] [--function NAME]`
 """
@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -17,18 +15,19 @@ from pathlib import Path
 from ..boards import get_board
 from ..boards.base import Program
 from ..boards.elf import Image
-from ..boards.tools import ARM_OBJDUMP, require_tools
+from ..boards.qemu import QemuBoard
 from ..errors import BoardError, TinyEngineError
 from .counts import Counts
+from .cycles import count_cycles
+from .disassembly import Line, disassemble
 from .run import count_model
-
-_INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(.*)$")
 
 
 def annotate(
     program: Program,
     counts: Counts,
     *,
+    core: str | None = None,
     layer: str | None = None,
     function: str | None = None,
     least_share: float = 0.01,
@@ -36,69 +35,89 @@ def annotate(
     """Disassembly of the functions that ran, the busiest first, a line per instruction:
     executions, per cent of what is shown, per cent of branches taken, address, instruction.
 
-    `layer` counts one layer alone; `function` shows one function; without it, functions below
-    `least_share` of the instructions are only listed.
+    `core` adds a column of cycles by its timing model; shares and ranks are then of cycles. `layer`
+    counts one layer alone; `function` shows one function; without it, functions below `least_share`
+    are only listed.
 
     Raises:
         BoardError: no layer or function of that name ran.
     """
-    require_tools([ARM_OBJDUMP], "annotating")
     names = [facts.name for facts in program.model.layers]
     if layer is not None and layer not in names:
         raise BoardError(f"the model has no layer '{layer}'; its layers: {', '.join(names)}")
+    chosen = [index for index, name in enumerate(names) if layer in (None, name)]
     executed: Counter[int] = Counter()
     taken: Counter[int] = Counter()
-    for name, counted in zip(names, counts.layers, strict=True):
-        if layer in (None, name):
-            executed.update(counted.addresses.executed)
-            taken.update(counted.addresses.taken)
+    for index in chosen:
+        executed.update(counts.layers[index].addresses.executed)
+        taken.update(counts.layers[index].addresses.taken)
+    lines = [f"{executed.total()} instructions" + (f" in layer {layer}" if layer else "")]
+    cycles: Counter[int] | None = None
+    if core is not None:
+        estimate = count_cycles(core, program.path, [one.addresses for one in counts.layers])
+        if estimate.note is not None:
+            lines.append(estimate.note)
+        else:
+            cycles = Counter()
+            for index in chosen:
+                cycles.update(estimate.layers[index])
+            lines[0] += f", about {cycles.total()} cycles of {core}"
+
     image = Image(program.path)
-    total = sum(executed.values())
+    cost = executed if cycles is None else cycles
+    runs: Counter[str] = Counter()
     by_function: Counter[str] = Counter()
     for address, count in executed.items():
-        by_function[image.function_at(address) or "(unknown)"] += count
+        name = image.function_at(address) or "(unknown)"
+        runs[name] += count
+        by_function[name] += cost[address]
     if function is not None and function not in by_function:
         raise BoardError(f"'{function}' did not run; what ran: {', '.join(sorted(by_function))}")
 
-    lines = [f"{total} instructions" + (f" in layer {layer}" if layer else "")]
+    total = cost.total()
     ranked = sorted(by_function.items(), key=lambda item: (-item[1], item[0]))
-    lines += [f"{count:12} {100 * count / total:6.2f} %  {name}" for name, count in ranked]
-    listing = _disassembly(program.path)
+    heads = {}
+    for name, count in ranked:
+        spent = "" if cycles is None else f"{count:>12} "
+        lines.append(f"{runs[name]:12} {spent}{100 * count / total:6.2f} %  {name}")
+        heads[name] = f"{name}: {runs[name]} instructions, "
+        heads[name] += "" if cycles is None else f"{count} cycles, "
+        heads[name] += f"{100 * count / total:.2f} %"
+    listing = disassemble(program.path)
     for name, count in ranked:
         if function not in (None, name) or (function is None and count < least_share * total):
             continue
-        lines += ["", f"{name}: {count} instructions, {100 * count / total:.2f} %"]
-        for address, text in listing:
-            if image.function_at(address) == name:
-                lines.append(_line(address, text, executed[address], taken[address], total))
+        lines += ["", heads[name]]
+        for line in listing:
+            if image.function_at(line.address) == name:
+                lines.append(_line(line, executed, taken, cycles, total))
     return "\n".join(lines) + "\n"
 
 
-def _line(address: int, text: str, executed: int, taken: int, total: int) -> str:
-    if not executed:
-        return f"{'':12} {'':8} {'':5} {address:8x}  {text}"
-    branch = f"{100 * taken / executed:4.0f}%" if taken else ""
-    return f"{executed:12} {100 * executed / total:7.2f}% {branch:>5} {address:8x}  {text}"
-
-
-def _disassembly(program: Path) -> list[tuple[int, str]]:
-    done = subprocess.run(
-        [ARM_OBJDUMP, "-d", "--no-show-raw-insn", "-j", ".text", str(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BoardError(f"cannot disassemble: {done.stderr.strip().splitlines()[-1]}")
-    matches = (_INSTRUCTION.match(line) for line in done.stdout.splitlines())
-    return [(int(m[1], 16), m[2].replace("\t", " ").strip()) for m in matches if m]
+def _line(
+    line: Line,
+    executed: Counter[int],
+    taken: Counter[int],
+    cycles: Counter[int] | None,
+    total: int,
+) -> str:
+    address = line.address
+    count = executed[address]
+    spent = "" if cycles is None else f"{cycles[address] if count else '':>12} "
+    text = f"{address:8x}  {line.text}"
+    if not count:
+        return f"{'':12} {spent}{'':8} {'':5} {text}"
+    share = 100 * (count if cycles is None else cycles[address]) / total
+    branch = f"{100 * taken[address] / count:4.0f}%" if taken[address] else ""
+    return f"{count:12} {spent}{share:7.2f}% {branch:>5} {text}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; gives the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tinyengine_tvm.profile.hotspots",
-        description="Counts every instruction of one inference and shows the disassembly with it.",
+        description="Counts every instruction of one inference, estimates its cycles, and shows "
+        "the disassembly with both.",
     )
     parser.add_argument("directory", type=Path, help="folder of a compiled model")
     parser.add_argument("--board", default="mps2-an386")
@@ -109,8 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="tinyengine-") as temporary:
             folder = given.build_dir or Path(temporary)
-            program, counts = count_model(get_board(given.board), given.directory, folder)
-            text = annotate(program, counts, layer=given.layer, function=given.function)
+            board = get_board(given.board)
+            program, counts = count_model(board, given.directory, folder)
+            core = board.core if isinstance(board, QemuBoard) else None
+            text = annotate(program, counts, core=core, layer=given.layer, function=given.function)
     except TinyEngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

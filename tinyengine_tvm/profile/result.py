@@ -37,7 +37,7 @@ class Flash:
 @dataclass(frozen=True)
 class LayerProfile:
     """One layer: instructions executed per inference (None: not measured), MACs, live bytes of
-    the arena, and loads and stores executed."""
+    the arena, loads and stores executed, and the estimate of its cycles (None: there is none)."""
 
     name: str
     op: str
@@ -46,6 +46,11 @@ class LayerProfile:
     arena_live: int
     loads: int | None = None
     stores: int | None = None
+    cycles: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The layer as JSON-serialisable values."""
+        return {**asdict(self), "cycles_per_mac": _per_mac(self.cycles, self.macs)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Profile:
     method: "plugin" (exact, per address) or "icount-timer" (QEMU's instruction clock, read through
     a timer: a total within some ten instructions per ten million, no layers); `note` says why.
     addresses: per layer, for the plugin alone; not part of `to_json`.
+    cycles: the estimate of docs/cycle-model.md for the board's core, the sum of its layers; where
+    it is None, `cycles_note` says why.
     """
 
     board: str
@@ -94,28 +101,41 @@ class Profile:
     method: str
     note: str | None = None
     addresses: tuple[AddressCounts, ...] = field(default=(), repr=False)
+    cycles: int | None = None
+    cycles_note: str | None = None
 
     @property
     def instructions_per_mac(self) -> float | None:
         """None for a model without multiply-accumulates."""
         return self.instructions / self.macs if self.macs else None
 
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """None for a model without multiply-accumulates, and where there are no cycles."""
+        return self.cycles / self.macs if self.macs and self.cycles is not None else None
+
     def to_json(self) -> dict[str, Any]:
         """The profile as JSON-serialisable values."""
-        ratio = self.instructions_per_mac
         return {
             "board": self.board,
             "target": self.target,
             "instructions": self.instructions,
             "unmarked_instructions": self.unmarked_instructions,
             "macs": self.macs,
-            "instructions_per_mac": None if ratio is None else round(ratio, 4),
+            "instructions_per_mac": _per_mac(self.instructions, self.macs),
+            "cycles": self.cycles,
+            "cycles_per_mac": _per_mac(self.cycles, self.macs),
             "loads": self.loads,
             "stores": self.stores,
             "sram": {**asdict(self.sram), "total": self.sram.total},
             "flash": {**asdict(self.flash), "total": self.flash.total},
-            "layers": [asdict(layer) for layer in self.layers],
+            "layers": [layer.to_json() for layer in self.layers],
             "functions": [asdict(function) for function in self.functions],
             "method": self.method,
             "note": self.note,
+            "cycles_note": self.cycles_note,
         }
+
+
+def _per_mac(count: int | None, macs: int) -> float | None:
+    return round(count / macs, 4) if macs and count is not None else None

@@ -16,6 +16,7 @@ from ..boards.samples import check_inputs, example_inputs
 from ..boards.tools import require_tools
 from ..errors import BoardError
 from .counts import Counts
+from .cycles import count_cycles
 from .footprint import Footprint, measure_footprint
 from .plugin import PluginUnavailable, plugin_for
 from .result import LayerProfile, Profile, Sram
@@ -49,6 +50,11 @@ def profile_model(
         unmarked = plugin.count(counting, plain, sample, folder)
         marked, counts = count_model(board, directory, folder / "marked", sample)
         functions = counts.functions(Image(marked.path))
+        addresses = tuple(layer.addresses for layer in counts.layers)
+        cycles = count_cycles(counting.core, marked.path, addresses)
+    layer_cycles: list[int | None] = [sum(layer.values()) for layer in cycles.layers]
+    if not cycles.known:
+        layer_cycles = [None] * len(counts.layers)
     return Profile(
         board=board.name,
         target=model.target.name,
@@ -68,12 +74,15 @@ def profile_model(
                 facts.arena_live,
                 counted.loads,
                 counted.stores,
+                spent,
             )
-            for facts, counted in zip(model.layers, counts.layers, strict=True)
+            for facts, counted, spent in zip(model.layers, counts.layers, layer_cycles, strict=True)
         ),
         functions=functions,
         method="plugin",
-        addresses=tuple(layer.addresses for layer in counts.layers),
+        addresses=addresses,
+        cycles=cycles.total,
+        cycles_note=cycles.note,
     )
 
 
@@ -147,4 +156,5 @@ def _by_timer(
         functions=(),
         method="icount-timer",
         note=note,
+        cycles_note="no cycles: they are estimated from counts per address, which need the plugin",
     )
