@@ -93,7 +93,7 @@ def test_arena_can_be_handed_over(tmp_path):
 
 
 def test_golden_c():
-    """The C of a small network, as a person reads it; regenerate with TINYENGINE_UPDATE_GOLDEN=1."""
+    """The C of a small network as a person reads it; TINYENGINE_UPDATE_GOLDEN=1 rewrites it."""
     files = generate(small_network())
     for name in ("model.c", "model.h"):
         golden = GOLDEN / f"small_{name}"
@@ -117,7 +117,7 @@ def test_only_what_the_network_needs():
 
 
 def test_reshape_between_the_caller_s_own_buffers_copies(tmp_path):
-    """A network that only reshapes has nothing to compute, yet the caller's output must be filled."""
+    """A network that only reshapes computes nothing, yet the caller's output must be filled."""
     tensors = {t.name: t for t in (int8_tensor("image", (1, 4, 2)), int8_tensor("scores", (8,)))}
     layer = Reshape("flatten", ("image",), "scores")
     network = verify(Network("n", "tflite", tensors, (layer,), ("image",), ("scores",)))

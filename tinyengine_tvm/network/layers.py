@@ -90,7 +90,7 @@ class Dense(_Weighted):
 
 @dataclass(frozen=True, eq=False)
 class Add(Layer):
-    """Elementwise sum of two int8 tensors, one of them broadcast to the other's shape if need be."""
+    """Elementwise sum of two int8 tensors; one may be broadcast to the other's shape."""
 
     op: ClassVar[str] = "add"
     clamp: tuple[int, int] = INT8_RANGE
