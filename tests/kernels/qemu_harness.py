@@ -53,14 +53,18 @@ def run_on_board(
     target: str = "cortex-m4",
     count: bool = False,
     flags: Sequence[str] = ("-O2",),
+    overlapped: bool = False,
 ) -> list[Result]:
     """The result of each case, computed by its kernel's C.
+
+    overlapped: outputs run over the first operand as far as the kernels allow.
 
     Raises:
         AssertionError: the compiler refused the program; it faulted, or wrote where it must not.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return _Batch(cases, BOARDS[board], target, Path(folder)).run(count, tuple(flags))
+        batch = _Batch(cases, BOARDS[board], target, Path(folder), overlapped)
+        return batch.run(count, tuple(flags))
 
 
 def check_on_board(cases: Sequence[Case], **options: Any) -> list[Result]:
@@ -89,7 +93,8 @@ def describe(case: Case) -> str:
     if hasattr(layer, "weight"):
         facts["weight"] = layer.weight.shape
     shapes = [network.tensor(n).shape for n in layer.inputs]
-    zeros = [t.zero_point for t in (network.input_of(layer), network.output_of(layer))]
+    ends = (network.input_of(layer), network.output_of(layer))
+    zeros = [t.zero_point for t in ends if t.quantisation is not None]
     return f"{network.mode} {layer.op} {shapes} zero points {zeros} {facts}"
 
 
@@ -110,8 +115,16 @@ def require_board(board: str = "mps2-an386") -> None:
 
 
 class _Batch:
-    def __init__(self, cases: Sequence[Case], board: QemuBoard, target: str, work: Path) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        board: QemuBoard,
+        target: str,
+        work: Path,
+        overlapped: bool = False,
+    ) -> None:
         self.cases, self.board, self.work = cases, board, work
+        self.overlapped = overlapped
         self.target = get_target(target)
         self.functions: dict[str, str] = {}
         self.names: set[str] = set()
@@ -156,11 +169,18 @@ class _Batch:
         operands = Operands(
             tuple(f"x{i}" for i in range(len(sizes))), "y", "scratch", lambda n: f"c{number}_{n}"
         )
+        span, places = out, [f"place({size})" for size in sizes]
+        shared = kernel.overlap(network, layer, configuration).get(0, 0) if self.overlapped else 0
+        if shared:
+            start = (max(out - shared, 0) + 3) // 4 * 4
+            places[0], span = f"area + {GUARD + start}", max(out, start + sizes[0])
         place = "".join(
-            f"    int8_t *const x{i} = place({size}); memcpy(x{i}, c{number}_x{i}, {size});\n"
-            for i, size in enumerate(sizes)
+            f"    int8_t *const x{i} = {at}; memcpy(x{i}, c{number}_x{i}, {size});\n"
+            for i, (at, size) in enumerate(zip(places, sizes, strict=True))
         )
-        same = " | ".join(f"memcmp(x{i}, c{number}_x{i}, {s})" for i, s in enumerate(sizes))
+        same = " | ".join(
+            f"memcmp(x{i}, c{number}_x{i}, {s})" for i, s in enumerate(sizes) if i or not shared
+        )
         declared = "".join(
             f"extern const {t}_t c{number}_{n}[];\n"
             if t != "float32"
@@ -176,18 +196,23 @@ class _Batch:
             f"    void *scratch)\n{{\n"
             f"    (void)scratch;\n    MARK({2 * number + 1});\n"
             f"{code.call(operands, names)}\n    MARK({2 * number + 2});\n}}\n"
-            f"static void case{number}(void)\n{{\n    top = (uint32_t)__ram_limit;\n{place}"
-            f"    begin({out}, {scratch});\n"
+            f"static void case{number}(void)\n{{\n    top = (uint32_t)__ram_limit;\n"
+            f"    begin({span}, {scratch});\n{place}"
             f"    call{number}({pass_on}, area + {GUARD},\n"
-            f"        area + {GUARD} + (({out} + 3) & ~3) + {GUARD});\n"
-            f"    end({out}, {scratch}, {same});\n}}\n"
+            f"        area + {GUARD} + (({span} + 3) & ~3) + {GUARD});\n"
+            f"    end({out}, {span}, {scratch}, {same or 0});\n}}\n"
         )
 
     def text(self) -> str:
-        largest = max(c.network.output_of(c.layer).nbytes for c in self.cases) + 262144
+        nbytes = [
+            c.network.output_of(c.layer).nbytes + c.network.input_of(c.layer).nbytes
+            for c in self.cases
+        ]
         parts = [f"#include <{name}>" for name in sorted(self.includes)]
         parts.append('#include "semihosting.h"')
-        parts.append(_MAIN.replace("@AREA@", str(largest)).replace("@GUARD@", str(GUARD)))
+        parts.append(
+            _MAIN.replace("@AREA@", str(max(nbytes) + 65536)).replace("@GUARD@", str(GUARD))
+        )
         parts += [helper_text(h) for h in self.helpers]
         parts += [t.replace("@NAME@", n) for t, n in self.functions.items()]
         parts += self.calls
@@ -324,9 +349,9 @@ static int8_t *place(uint32_t bytes)
     return (int8_t *)top;
 }
 
-static void begin(uint32_t out, uint32_t scratch)
+static void begin(uint32_t span, uint32_t scratch)
 {
-    uint32_t total = @GUARD@ + ((out + 3u) & ~3u) + @GUARD@ + scratch + @GUARD@;
+    uint32_t total = @GUARD@ + ((span + 3u) & ~3u) + @GUARD@ + scratch + @GUARD@;
     if (total > sizeof area) {
         semihosting_exit(9);
     }
@@ -343,13 +368,14 @@ static int intact(const int8_t *from, const int8_t *to)
     return 1;
 }
 
-__attribute__((noinline)) static void end(uint32_t out, uint32_t scratch, int touched)
+__attribute__((noinline)) static void end(
+    uint32_t out, uint32_t span, uint32_t scratch, int touched)
 {
-    const int8_t *const y = area + @GUARD@, *const z = y + ((out + 3u) & ~3u) + @GUARD@;
+    const int8_t *const y = area + @GUARD@, *const z = y + ((span + 3u) & ~3u) + @GUARD@;
     uint8_t damage = 0;
     if (!intact(area, y)) {
         damage = 1;
-    } else if (!intact(y + out, z)) {
+    } else if (!intact(y + span, z)) {
         damage = 2;
     } else if (!intact(z + scratch, z + scratch + @GUARD@)) {
         damage = 3;

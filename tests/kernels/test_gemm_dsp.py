@@ -21,6 +21,7 @@ from tests.kernels.random_gemm import cases
 from tests.random_layers import one_layer, tensor, values
 from tinyengine_tvm.kernels.conv2d.dsp_gemm import Conv2DGemm
 from tinyengine_tvm.kernels.dense.dsp_gemm import DenseGemm, DenseVector
+from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.network import Conv2D, Dense, Padding, Quantisation
 from tinyengine_tvm.targets import get_target
 
@@ -72,6 +73,19 @@ def test_all_configurations(kind):
     assert len({tuple(c.configuration.items()) for c in batch}) >= (4 if kind == "dense" else 6)
     for part in batches(batch):
         check_on_board(part)
+
+
+@pytest.mark.parametrize("kind", ["points", "windows", "dense"])
+def test_outputs_over_their_inputs(kind):
+    require_board()
+    batch = cases(kind, 60, 5)
+    shared = []
+    for case in batch:
+        kernel = next(k for k in kernels_for(case.network, case.layer, M4))
+        choice = kernel.choose(case.network, case.layer, M4, "speed")
+        shared.append(kernel.overlap(case.network, case.layer, choice).get(0, 0))
+    assert sum(bytes_ > 0 for bytes_ in shared) > 20
+    check_on_board(batch, overlapped=True)
 
 
 def convolution(
