@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conv2d and dense for MVE, on an emulated Cortex-M55, against their semantics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.kernel_harness import Case
+from tests.kernels import random_gemm
+from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
+from tinyengine_tvm.kernels.registry import kernels_for
+from tinyengine_tvm.targets import get_target
+
+BOARD = "mps3-an547"
+M55 = get_target("cortex-m55")
+
+
+def mve_cases(kind: str, count: int, seed: int) -> list[Case]:
+    """Random layers that an MVE kernel takes, each with a random point of its configuration space."""
+    rng = np.random.default_rng(seed)
+    taken: list[Case] = []
+    for case in random_gemm.cases(kind, 2 * count, seed):
+        best = kernels_for(case.network, case.layer, M55)[0]
+        if best.name.endswith("_mve") and len(taken) < count:
+            space = best.configurations(case.network, case.layer, M55)
+            configuration = dict(space[int(rng.integers(len(space)))])
+            taken.append(replace(case, kernel=best, configuration=configuration))
+    assert len(taken) == count, f"only {len(taken)} of the layers have an MVE kernel"
+    return taken
+
+
+@pytest.mark.parametrize("kind", ["points", "windows"])
+def test_random_layers(kind: str) -> None:
+    require_board(BOARD)
+    for batch in batches(mve_cases(kind, thorough(100, 1000), 1), 100):
+        check_on_board(batch, board=BOARD, target="cortex-m55")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conv2d on cores with MVE: windows of four pixels at a time, two channels per block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...network import Conv2D, Dense, Network
+from ...targets import Target
+from ..base import Code, Configuration, Kernel, Objective, Operands
+from ..geometry import geometry_of
+from ..mve.gemm import CHUNK, PIXELS, Gemm
+from ..mve.requantise import scaling_of
+
+MOST_ROOM = 16
+"""Windows that are copied before they are multiplied."""
+ROOM_BYTES = 2048
+UNROLLS = (4, 7, 1)
+"""Chunks of 16 inputs in code; more are looped over. The default for speed first."""
+
+
+def _points(network: Network, layer: Conv2D | Dense) -> bool:
+    g = geometry_of(network, layer)
+    return (g.kh, g.kw, g.sy, g.sx) == (1, 1, 1, 1) and not g.padded
+
+
+def _padded(network: Network, layer: Conv2D | Dense) -> int:
+    g = geometry_of(network, layer)
+    return -(-g.kh * g.kw * g.depth // CHUNK) * CHUNK
+
+
+def gemm_configurations(network: Network, layer: Conv2D | Dense) -> list[Configuration]:
+    """The default for speed first, the one for size last."""
+    if _points(network, layer):
+        return [{"unroll": u, "room": PIXELS} for u in UNROLLS]
+    g = geometry_of(network, layer)
+    fitting = ROOM_BYTES // _padded(network, layer) // PIXELS * PIXELS
+    pixels = -(-g.out_height * g.out_width // PIXELS) * PIXELS
+    room = min(max(fitting, PIXELS), MOST_ROOM, pixels)
+    return [{"unroll": u, "room": r} for u in UNROLLS for r in {room: 0, PIXELS: 0}]
+
+
+def gemm_scratch(network: Network, layer: Conv2D | Dense, configuration: Configuration) -> int:
+    """Copies of windows, or of the last four pixels where vectors would reach past the tensor."""
+    padded = _padded(network, layer)
+    if not _points(network, layer):
+        return int(configuration["room"]) * padded
+    depth = geometry_of(network, layer).depth
+    return 0 if padded == depth else (PIXELS - 1) * depth + padded
+
+
+def gemm_code(network: Network, layer: Conv2D | Dense, configuration: Configuration) -> Code:
+    """The C of a convolution, or of a dense layer over several rows."""
+    g = geometry_of(network, layer)
+    gemm = Gemm(network, layer, configuration["unroll"])
+    sizes = gemm.sizes(g.out_height * g.out_width)
+    if _points(network, layer):
+        kind, driver, initialiser = "sizes", "te_mve_points", sizes
+        helpers: tuple[str, ...] = ("te_mve_gemm", "te_mve_copy", "te_mve_points")
+    else:
+        kind, driver = "image", "te_mve_windows"
+        initialiser = (
+            f"{{{sizes}, {g.height}, {g.width * g.depth}, {g.out_width}, {g.kh}, "
+            f"{g.kw * g.depth}, {g.sy}, {g.sx * g.depth}, {g.pad_top}, {g.pad_left * g.depth}, "
+            f"{network.input_of(layer).zero_point}, {configuration['room']}}}"
+        )
+        helpers = ("te_mve_gemm", "te_mve_copy", "te_mve_windows")
+    routine = gemm.routine.function()
+    merged = tuple(dict.fromkeys((*routine.helpers, *helpers)))
+
+    def call(operands: Operands, names: Sequence[str]) -> str:
+        return (
+            f"{{\n    static const struct te_mve_{kind} layer = {initialiser};\n"
+            f"    {driver}({names[0]}, {operands.inputs[0]}, {operands.constant('weight')},\n"
+            f"        &layer, {operands.scratch}, {operands.output});\n}}"
+        )
+
+    function = type(routine)(routine.name, routine.text, merged)
+    return Code((function,), (gemm.stream(),), call)
+
+
+class Conv2DMve(Kernel[Conv2D]):
+    """Any kernel, stride and padding. Configurations: `unroll` chunks of 16 inputs in code, `room`
+    windows in the scratch."""
+
+    name = "conv2d_s8_2x4_mve"
+    layer = Conv2D
+
+    def supports(self, network: Network, layer: Conv2D, target: Target) -> bool:
+        return (
+            target.has("mve")
+            and 3 * len(layer.bias) + 1 < 1 << 16
+            and scaling_of(network, layer) is not None
+        )
+
+    def configurations(
+        self, network: Network, layer: Conv2D, target: Target
+    ) -> Sequence[Configuration]:
+        return gemm_configurations(network, layer)
+
+    def choose(
+        self, network: Network, layer: Conv2D, target: Target, objective: Objective
+    ) -> Configuration:
+        return gemm_configurations(network, layer)[0 if objective == "speed" else -1]
+
+    def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
+        return gemm_scratch(network, layer, configuration)
+
+    def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
+        return gemm_code(network, layer, configuration)

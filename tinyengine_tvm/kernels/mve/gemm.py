@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix multiplication of conv2d on MVE: two channels x four pixels per block, VMLADAVA.
+
+A window is `chunks` times 16 bytes. VMLADAVA multiplies 16 inputs with 16 weights and adds all
+products to a general register, so that two vectors of weights and four of inputs give 8 x 16
+products in 14 instructions. Sums of four pixels then become one vector per channel, and everything
+that follows is the same for its lanes: bias and multipliers come from general registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...network import Conv2D, Dense, DepthwiseConv2D, Network
+from ..base import Constant, Function
+from ..dsp.routine import HELPER, Routine
+from .requantise import Kind, Scaling, live_weight, scaling_of
+
+CHUNK = 16
+"""Inputs that one instruction multiplies."""
+PIXELS = 4
+FRAME = 56
+"""Bytes of the stack that hold the first fields of struct te_mve_gemm, and a clamp."""
+
+_X = ("r1", "r3", "r5", "r7")
+_SUMS = (("r0", "r2", "r4", "r6"), ("r8", "r10", "r12", "lr"))
+
+
+@dataclass(frozen=True)
+class GemmRoutine:
+    """What distinguishes one routine from another.
+
+    first: chunks before the loop, 1 to 7; unroll: chunks per round of the loop, 0 for no loop; odd:
+    whether the number of channels is odd; clamped: whether the clamp is narrower than int8.
+    """
+
+    kind: Kind
+    first: int
+    unroll: int
+    odd: bool
+    clamped: bool
+
+    @classmethod
+    def of(cls, scaling: Scaling, chunks: int, unroll: int, clamp: tuple[int, int]) -> GemmRoutine:
+        """The routine for windows of `chunks`, with code for at most `unroll` chunks in a loop."""
+        odd = len(scaling.bias) % 2 == 1
+        clamped = clamp != (-128, 127)
+        if chunks <= unroll:
+            return cls(scaling.kind, chunks, 0, odd, clamped)
+        return cls(scaling.kind, (chunks - 1) % unroll + 1, unroll, odd, clamped)
+
+    def loops(self, chunks: int) -> int:
+        """Rounds of the loop for windows of `chunks`."""
+        return (chunks - self.first) // self.unroll if self.unroll else 0
+
+    def order(self, chunks: int) -> list[int]:
+        """The chunks of a window in the order in which they are read."""
+        result = _group(self.first, 0, self.unroll > 0)
+        for start in range(self.first, chunks, self.unroll or chunks):
+            result += _group(self.unroll, start, True)
+        return result
+
+    @property
+    def name(self) -> str:
+        loop = f"_loop{self.unroll}" if self.unroll else ""
+        tail = ("_odd" if self.odd else "") + ("_clamped" if self.clamped else "")
+        return f"te_gemm_2x4_{self.first}{loop}_{self.kind}{tail}_mve"
+
+    def function(self) -> Function:
+        """The C function: one pointer to struct te_mve_gemm."""
+        return Function(self.name, _text(self), (HELPER, "te_mve_gemm"))
+
+
+def _group(count: int, start: int, advancing: bool) -> list[int]:
+    """Where pointers advance, the first chunk of a group is read last, with the advance."""
+    chunks = list(range(start, start + count))
+    return chunks[1:] + chunks[:1] if advancing else chunks
+
+
+def _text(how: GemmRoutine) -> str:
+    held = how.first == 1 and not how.unroll
+    r = Routine({"w": "r9", "y": "r11", "offsets": "q7" if held else "q4"})
+    r.note("r1, r3, r5, r7: four pixels; r9: weights; r0, r2, r4, r6, r8, r10, r12, lr: sums")
+    r.ops("push {{r4-r11, lr}}", "vpush {{d8-d15}}", f"sub sp, #{FRAME}")
+    r.ops("ldmia r0!, {{r1-r12}}", "stmia sp, {{r1-r12}}")
+    r.op("vldrh.u16 {offsets}, [r0]", "where eight outputs go")
+    if how.clamped:
+        r.ops("ldrd r1, r2, [r0, #16]", f"strd r1, r2, [sp, #{FRAME - 8}]")
+    if how.clamped and not held:
+        r.ops("vdup.16 q5, r1", "vdup.16 q6, r2")
+    r.op("ldr {y}, [sp, #16]")
+    r.label("four_pixels")
+    r.ops("ldr {w}, [sp, #32]", "ldm sp, {{r1, r3, r5, r7}}")
+    if held:
+        for q, x in enumerate(_X):
+            r.op(f"vldrb.u8 q{q}, [{x}]")
+    r.label("two_channels")
+    if held:
+        _multiply_held(r)
+    else:
+        _multiply(r, how)
+    first, second = ("q5", "q6") if held else ("q0", "q1")
+    for q, sums in zip((first, second), _SUMS, strict=True):
+        r.op(f"vmov {q}[2], {q}[0], {sums[0]}, {sums[2]}")
+        r.op(f"vmov {q}[3], {q}[1], {sums[1]}, {sums[3]}")
+    r.op("ldmia {w}!, {{r0, r2, r4, r6, r8, r10}}", "bias, multiplier, second constant of either")
+    scale(r, how.kind, ((first, "r0", "r2", "r4"), (second, "r6", "r8", "r10")))
+    r.op("ldrd r12, lr, [sp, #24]", "zero point of the output, end of the weights")
+    r.ops(f"vqmovnb.s32 {first}, {first}", f"vqmovnt.s32 {first}, {second}")
+    r.op(f"vqadd.s16 {first}, {first}, r12")
+    if how.clamped and held:
+        r.ops(
+            f"ldrd r0, r2, [sp, #{FRAME - 8}]", "vdup.16 q4, r0", f"vmax.s16 {first}, {first}, q4"
+        )
+        r.ops("vdup.16 q4, r2", f"vmin.s16 {first}, {first}, q4")
+    elif how.clamped:
+        r.ops(f"vmax.s16 {first}, {first}, q5", f"vmin.s16 {first}, {first}, q6")
+    else:
+        r.op(f"vqmovnb.s16 {first}, {first}")
+    if how.unroll:
+        r.op("ldr {y}, [sp, #16]")
+    if how.odd:
+        r.note("the last channel stands alone: every second lane")
+        r.ops("movw r0, #0xffff", "cmp {w}, lr", "it eq", "movweq r0, #0x3333", "vmsr p0, r0")
+        r.ops("vpst", f"vstrbt.16 {first}, [{{y}}, {{offsets}}]")
+    else:
+        r.op(f"vstrb.16 {first}, [{{y}}, {{offsets}}]")
+    r.op("add {y}, #2")
+    if how.unroll:
+        r.op("str {y}, [sp, #16]")
+    r.ops("cmp {w}, lr", "bne.w @two_channels")
+    r.note("the next four pixels")
+    r.ops("ldr r0, [sp, #36]", "subs r0, #1", "beq @done", "str r0, [sp, #36]")
+    r.ops("ldm sp, {{r1, r3, r5, r7}}", "ldrd r2, r4, [sp, #40]")
+    r.ops(*(f"add {x}, r2" for x in _X), "stm sp, {{r1, r3, r5, r7}}", "add {y}, r4")
+    if how.unroll:
+        r.op("str {y}, [sp, #16]")
+    r.op("b.w @four_pixels")
+    r.label("done")
+    r.ops(f"add sp, #{FRAME}", "vpop {{d8-d15}}", "pop {{r4-r11, pc}}")
+    return r.text("Four pixels times all weights, two channels at a time.", ["const void *gemm"])
+
+
+def _multiply_held(r: Routine) -> None:
+    """Windows of one chunk: the four pixels stay in q0 to q3."""
+    for sums in _SUMS:
+        r.op("vldrb.u8 q4, [{w}], #16")
+        for q, total in enumerate(sums):
+            r.op(f"vmladav.s8 {total}, q{q}, q4")
+
+
+def _multiply(r: Routine, how: GemmRoutine) -> None:
+    if how.unroll:
+        r.ops("ldm sp, {{r1, r3, r5, r7}}", "ldr r11, [sp, #20]")
+    for index, chunk in enumerate(_group(how.first, 0, how.unroll > 0)):
+        _chunk(r, chunk, how.first if how.unroll and chunk == 0 else 0, index == 0)
+    if how.unroll:
+        r.label("chunks")
+        for chunk in _group(how.unroll, 0, True):
+            _chunk(r, chunk, how.unroll if chunk == 0 else 0, False)
+        r.ops("subs r11, #1", "bne.w @chunks")
+
+
+def _chunk(r: Routine, chunk: int, advance: int, first: bool) -> None:
+    """128 products; advance: chunks by which the pointers move on."""
+    mac = "vmladav.s8" if first else "vmladava.s8"
+    r.ops("vldrb.u8 q2, [{w}], #16", "vldrb.u8 q3, [{w}], #16")
+    for pixel, x in enumerate(_X):
+        q = f"q{pixel % 2}"
+        at = f"[{x}], #{CHUNK * advance}" if advance else f"[{x}, #{CHUNK * chunk}]"
+        r.op(f"vldrb.u8 {q}, {at}")
+        r.op(f"{mac} {_SUMS[0][pixel]}, {q}, q2")
+        r.op(f"{mac} {_SUMS[1][pixel]}, {q}, q3")
+
+
+def scale(r: Routine, kind: Kind, vectors: tuple[tuple[str, str, str, str], ...]) -> None:
+    """Requantises: each vector with the registers of its bias, multiplier and second constant."""
+    for q, bias, _, _ in vectors:
+        r.op(f"vadd.i32 {q}, {q}, {bias}")
+    for q, _, multiplier, _ in vectors:
+        r.op(f"{'vqrdmulh' if kind == 'two_step' else 'vqdmulh'}.s32 {q}, {q}, {multiplier}")
+    for q, _, _, second in vectors:
+        if kind == "two_step":
+            r.op(f"vqrdmulh.s32 {q}, {q}, {second}")
+        else:
+            r.op(f"vrshl.s32 {q}, {second}")
+
+
+def scaling_words(scaling: Scaling) -> np.ndarray:
+    """Bias, multiplier and second constant of each channel: int32 [channels, 3]."""
+    return np.stack([scaling.bias, scaling.multiplier, scaling.second], axis=1)
+
+
+class Gemm:
+    """A layer as a multiplication of windows of `length` bytes with all channels' weights."""
+
+    def __init__(self, network: Network, layer: Conv2D | Dense, unroll: int) -> None:
+        found = scaling_of(network, layer)
+        assert found is not None and not isinstance(layer, DepthwiseConv2D)
+        self.scaling, self.layer = found, layer
+        self.length = layer.weight.size // len(layer.bias)
+        self.chunks = -(-self.length // CHUNK)
+        self.routine = GemmRoutine.of(found, self.chunks, unroll, layer.clamp)
+        self.zero_point = network.output_of(layer).zero_point
+
+    def stream(self) -> Constant:
+        """Per pair of channels: chunks of either in turn, then the constants of their scaling."""
+        channels = len(self.layer.bias)
+        padded = np.zeros((channels + channels % 2, self.chunks, CHUNK), np.int8)
+        flat = live_weight(self.layer, self.scaling).reshape(channels, -1)
+        padded.reshape(len(padded), -1)[:channels, : self.length] = flat
+        ordered = padded[:, self.routine.order(self.chunks)]
+        pairs = ordered.reshape(-1, 2, self.chunks, CHUNK).transpose(0, 2, 1, 3)
+        weights = np.ascontiguousarray(pairs).reshape(len(pairs), -1).view(np.int32)
+        words = scaling_words(self.scaling)
+        words = np.concatenate([words, words[-1:]]) if channels % 2 else words
+        return Constant("weight", np.hstack([weights, words.reshape(-1, 6)]).reshape(-1))
+
+    def sizes(self, pixels: int) -> str:
+        """The initialiser of a struct te_mve_sizes."""
+        channels = len(self.layer.bias)
+        low, high = self.layer.clamp
+        pairs = (channels + 1) // 2
+        stream = pairs * (2 * CHUNK * self.chunks + 24)
+        return (
+            f"{{{pixels}, {self.length}, {CHUNK * self.chunks}, {channels}, "
+            f"{self.routine.loops(self.chunks)}, {stream}, {self.zero_point}, {low}, {high}}}"
+        )
