@@ -14,6 +14,11 @@ struct te_depthwise_work {
     int32_t quads;     /* spreading: steps of four pixels in the middle of a row */
 };
 
+typedef void te_depthwise_spread(
+    const int8_t *x, void *plane, const void *unused, const struct te_depthwise_work *work);
+typedef void te_depthwise_compute(
+    const void *plane, int8_t *y, const int32_t *record, const struct te_depthwise_work *work);
+
 struct te_depthwise {
     struct te_depthwise_work work;
     int32_t group;      /* channels that are spread at once */
@@ -27,12 +32,10 @@ struct te_depthwise {
     int32_t pitch;      /* bytes from one row of the plane to the next, all channels of the group */
     int32_t record;     /* words of constants per channel */
     int32_t padding;    /* a word of padding in the plane */
+    const int32_t *records;
+    te_depthwise_spread *spread;
+    te_depthwise_compute *compute;
 };
-
-typedef void te_depthwise_spread(
-    const int8_t *x, void *plane, const void *unused, const struct te_depthwise_work *work);
-typedef void te_depthwise_compute(
-    const void *plane, int8_t *y, const int32_t *record, const struct te_depthwise_work *work);
 
 /* Sets `words` words, a multiple of eight, to `value`. */
 TE_ASSEMBLY static void te_depthwise_fill(
@@ -76,9 +79,10 @@ TE_ASSEMBLY static void te_depthwise_move(
         "   bx lr\n");
 }
 
-static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const int32_t *records,
-    const struct te_depthwise *layer, te_depthwise_spread *spread, te_depthwise_compute *compute)
+static void te_depthwise_run(
+    const int8_t *x, int8_t *y, void *scratch, const struct te_depthwise *layer)
 {
+    const int32_t *records = layer->records;
     struct te_depthwise_work work = layer->work;
     const int32_t pitch = layer->pitch / 4;
     const int32_t in_step = layer->band * layer->stride;
@@ -102,7 +106,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
             int32_t wanted = plane_rows - first;
             work.rows = layer->height - taken < wanted ? layer->height - taken : wanted;
             if (work.rows > 0) {
-                spread(source, plane + first * pitch, NULL, &work);
+                layer->spread(source, plane + first * pitch, NULL, &work);
                 source += work.rows * layer->row;
                 taken += work.rows;
                 wanted -= work.rows;
@@ -114,7 +118,7 @@ static void te_depthwise_run(const int8_t *x, int8_t *y, void *scratch, const in
             work.rows = layer->out_height - done < layer->band ? layer->out_height - done
                                                                : layer->band;
             work.count = count;
-            compute((const int8_t *)plane + skipped * (layer->pitch / layer->group), out,
+            layer->compute((const int8_t *)plane + skipped * (layer->pitch / layer->group), out,
                 records, &work);
             out += work.rows * work.out_row;
             if (done + layer->band < layer->out_height) {

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.kernel_harness import Case
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
+from tinyengine_tvm.kernels.base import Code, Kernel, Operands
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.network import (
     DepthwiseConv2D,
@@ -93,6 +97,68 @@ def random_cases(seed: int, count: int, kernel: int, stride: int) -> list[Case]:
         )
         cases.append(Case(network, [random_input(rng, network)], layer, best, configuration))
     return cases
+
+
+class InPlace(Kernel[DepthwiseConv2D]):
+    """A kernel run with its output in its input's place, at the end of a larger scratch."""
+
+    layer = DepthwiseConv2D
+
+    def __init__(self, kernel: Kernel[DepthwiseConv2D]) -> None:
+        self.kernel = kernel
+        self.name = f"{kernel.name}_in_place"  # type: ignore[misc]
+
+    def scratch(self, network, layer, configuration) -> int:
+        own = self.kernel.scratch(network, layer, configuration)
+        return -(-own // 4) * 4 + network.input_of(layer).nbytes
+
+    def emit(self, network, layer, configuration) -> Code:
+        code = self.kernel.emit(network, layer, configuration)
+        at = -(-self.kernel.scratch(network, layer, configuration) // 4) * 4
+        place = f"((int8_t *)scratch + {at})"
+
+        def call(operands: Operands, names: Sequence[str]) -> str:
+            inner = Operands((place,), place, operands.scratch, operands.constant)
+            return (
+                f"memcpy({place}, {operands.inputs[0]}, {network.input_of(layer).nbytes});\n"
+                f"{code.call(inner, names)}\n"
+                f"memcpy({operands.output}, {place}, {network.output_of(layer).nbytes});"
+            )
+
+        return Code(code.functions, code.constants, call)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_in_place(kernel: int, stride: int) -> None:
+    require_board()
+    cases = []
+    for case in random_cases(7000 + 10 * kernel + stride, thorough(60, 200), kernel, stride):
+        base = case.kernel
+        if base.in_place(case.network, case.layer, case.configuration):
+            cases.append(replace(case, kernel=InPlace(base)))
+    assert len(cases) > 30
+    check_on_board(cases)
+
+
+@pytest.mark.parametrize(
+    "board, target", [("mps2-an500", "cortex-m7"), ("mps2-an505", "cortex-m33")]
+)
+def test_other_cores(board: str, target: str) -> None:
+    """The same counts, within 3 %, and the same outputs."""
+    require_board(board)
+    cases = [c for k, s in ((3, 1), (3, 2), (5, 1), (7, 2)) for c in random_cases(k, 10, k, s)]
+    first = check_on_board(cases, count=True)
+    other = check_on_board(cases, board=board, target=target, count=True)
+    for a, b in zip(first[1:], other[1:], strict=True):
+        assert b.instructions <= 1.03 * a.instructions + 30
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-Os",), ("-O3", "-flto")])
+def test_compiler_options(flags: tuple[str, ...]) -> None:
+    require_board()
+    cases = [c for k, s in ((3, 1), (3, 2), (5, 1), (7, 2)) for c in random_cases(k + 1, 8, k, s)]
+    check_on_board(cases, flags=flags)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

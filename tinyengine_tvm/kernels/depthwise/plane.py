@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...network import Layer, Network
@@ -101,16 +102,39 @@ def call_statement(
     if distance == 16:
         padding = (value & 0xFFFF) * 0x10001
     signed = [v - (1 << 32) if v >> 31 else v for v in (packed, padding)]
-    work = (
-        f"{{{g.channels}, {g.out_width * g.channels}, {signed[0]}, {zero_out}, 0, 0, "
-        f"{g.out_width // block}, {g.out_width % block}, {quads}}}"
-    )
-    rest = (
-        f"{plane.group}, {g.height}, {g.width * g.channels}, {g.out_height}, {g.sy}, {g.kh}, "
-        f"{g.pad_top}, {plane.band}, {plane.pitch}, {record}, {signed[1]}"
-    )
+    work = {
+        "channels": g.channels,
+        "out_row": g.out_width * g.channels,
+        "zero_in": signed[0],
+        "zero_out": zero_out,
+        "blocks": g.out_width // block,
+        "rest": g.out_width % block,
+        "quads": quads,
+    }
+    layer = {
+        "work": f"{{{_initialiser(work)}}}",
+        "group": plane.group,
+        "height": g.height,
+        "row": g.width * g.channels,
+        "out_height": g.out_height,
+        "stride": g.sy,
+        "kernel": g.kh,
+        "pad_top": g.pad_top,
+        "band": plane.band,
+        "pitch": plane.pitch,
+        "record": record,
+        "padding": signed[1],
+        "records": operands.constant("record"),
+        "spread": names[0],
+        "compute": names[1],
+    }
+    tensors = f"{operands.inputs[0]}, {operands.output}, {operands.scratch}"
     return (
-        f"{{\n    static const struct te_depthwise layer = {{{work},\n        {rest}}};\n"
-        f"    te_depthwise_run({operands.inputs[0]}, {operands.output}, {operands.scratch},\n"
-        f"        {operands.constant('record')}, &layer, {names[0]}, {names[1]});\n}}"
+        f"{{\n    static const struct te_depthwise layer = {{\n        {_initialiser(layer)}}};\n"
+        f"    te_depthwise_run({tensors}, &layer);\n}}"
     )
+
+
+def _initialiser(fields: Mapping[str, object]) -> str:
+    text = ", ".join(f".{name} = {value}" for name, value in fields.items())
+    return textwrap.fill(text, 88, subsequent_indent=" " * 8, break_long_words=False)
