@@ -18,6 +18,9 @@ from ..errors import ModelError, TinyEngineError
 if TYPE_CHECKING:
     import tvm
 
+LONGEST_REASON = 240
+"""Characters of a message of TVM's that we pass on."""
+
 
 def load_model(path: str | os.PathLike[str]) -> tvm.IRModule:
     """The TVM module of a .tflite or .onnx file, parameters bound as constants.
@@ -64,9 +67,11 @@ def refusals(what: str) -> Iterator[None]:
     except (TinyEngineError, MemoryError):
         raise
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        # TVM puts a traceback of its own before the message.
-        reason = lines[-1].strip() if lines else "its parts contradict each other"
+        lines = [line.strip() for line in str(error).splitlines() if len(line.strip()) > 2]
+        # TVM puts a traceback of its own before the message, and whole operators into it.
+        reason = lines[-1] if lines else "its parts contradict each other"
+        if len(reason) > LONGEST_REASON:
+            reason = reason[:LONGEST_REASON] + " ..."
         raise ModelError(f"'{what}' is damaged or not supported by TVM: {reason}") from error
 
 
