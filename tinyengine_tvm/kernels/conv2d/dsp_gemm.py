@@ -16,12 +16,13 @@ from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, siz
 from ..dsp.outputs import Form
 from ..geometry import geometry_of, raster_overlap
 
-UNROLLED_STEPS = 20
+UNROLLED_STEPS = 32
 """Windows of up to this many pairs of inputs may have all of them unrolled by default."""
 WIDE_BYTES = 2048
 """Layers of up to this many weights may hold them as int16 by default."""
 LOOP_STEPS = 32
 SMALL_LOOP_STEPS = 4
+STEP_BYTES = step_bytes("wide")
 WORTH = 6
 """Instructions per inference that a byte of flash must save to be spent by default."""
 
@@ -57,22 +58,31 @@ class ConvGemm:
         """The default for speed first; the last one is the default for size."""
         forms = forms_of(self.network, self.layer)
         steps = len(order(self.rows, self.length, True))
-        unrolls = (LOOP_STEPS, 16, 8) if steps > 2 * UNROLLED_STEPS else (0, LOOP_STEPS, 16, 8)
+        unrolls = (LOOP_STEPS, 16, 8) if steps > UNROLLED_STEPS else (0, LOOP_STEPS, 16, 8)
         space = [{"weights": form, "unroll": n} for form in forms for n in unrolls]
         space.sort(key=lambda point: point != self._fastest(forms, steps))
         return [*space, {"weights": forms[0], "unroll": SMALL_LOOP_STEPS}]
 
     def _fastest(self, forms: list[Form], steps: int) -> Configuration:
         """What is fast at a sensible price in flash."""
-        pixels = self.geometry.out_height * self.geometry.out_width
-        blocks = (pixels + 1) // 2 * ((self.geometry.channels + 3) // 4)
+        blocks = self._blocks()
+        alike = sum(
+            ConvGemm(self.network, layer)._blocks()
+            for layer in self.network.layers
+            if isinstance(layer, Conv2D) and layer.weight.shape[1:] == self.layer.weight.shape[1:]
+        )
         # Entering and leaving the loop takes six instructions per block.
-        whole = steps <= UNROLLED_STEPS and 6 * blocks >= WORTH * steps * step_bytes("wide")
+        whole = steps <= UNROLLED_STEPS and 6 * max(blocks, alike) >= WORTH * steps * STEP_BYTES
         # Packed weights take an instruction more per step, and four more per block.
-        more = self.layer.weight.size + (0 if whole else LOOP_STEPS * step_bytes("wide"))
+        more = self.layer.weight.size + (0 if whole else LOOP_STEPS * STEP_BYTES)
         wide = (steps + 4) * blocks >= WORTH * more and self.layer.weight.size <= WIDE_BYTES
         form = "wide" if wide or "packed" not in forms else "packed"
         return {"weights": form, "unroll": 0 if whole else LOOP_STEPS}
+
+    def _blocks(self) -> int:
+        """How often the routine's inner part runs: 4 channels of 2 pixels."""
+        pixels = self.geometry.out_height * self.geometry.out_width
+        return (pixels + 1) // 2 * ((self.geometry.channels + 3) // 4)
 
     def routine(self, configuration: Configuration) -> Routine:
         form, unroll = configuration["weights"], configuration["unroll"]
