@@ -10,7 +10,7 @@ from tests.kernel_harness import Case, case_of
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
 from tests.random_layers import average_pool, max_pool, mean, one_layer, quantisation, values
 from tinyengine_tvm.kernels.registry import kernels_for
-from tinyengine_tvm.network import AveragePool2D, MaxPool2D, Mean, Tensor
+from tinyengine_tvm.network import AveragePool2D, MaxPool2D, Mean, Quantisation, Tensor
 from tinyengine_tvm.targets import get_target
 
 TARGET = get_target("cortex-m4")
@@ -22,7 +22,7 @@ def cases(kind: str, count: int, seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     found: list[Case] = []
     while len(found) < count:
-        mode = "onnx" if kind == "max" and len(found) % 2 else "tflite"
+        mode = "onnx" if kind != "average" and len(found) % 2 else "tflite"
         network, inputs = RANDOM[kind](rng, mode)
         kernel = kernels_for(network, network.layers[0], TARGET)[0]
         if kernel.name.endswith("dsp"):
@@ -69,6 +69,19 @@ def test_sums_do_not_overflow(fill):
 def test_a_row_that_16_bits_do_not_hold_is_declined():
     case = pool(AveragePool2D, (1, 257), 8, (1, 257))
     assert kernels_for(case.network, case.layer, TARGET)[0].name == "average_pool2d_s8_portable"
+
+
+def test_ties_of_a_mean_in_mode_onnx():
+    """Scales that put many means on a tie, which float32 decides."""
+    require_board()
+    rng = np.random.default_rng(5)
+    given = []
+    for factor in (1.0, 2.0, 4.0):
+        x = Tensor("x", (1, 4, 4, 37), "int8", Quantisation(0.1, 3))
+        y = Tensor("y", (1, 37), "int8", Quantisation(0.1 * factor, -9))
+        network = one_layer("onnx", Mean("m", ("x",), "y", (1, 2)), [x], y)
+        given += [case_of(network, [values(rng, x.shape)]) for _ in range(4)]
+    assert {r.kernel for r in check_on_board(given)} == {"mean_s8_4_dsp"}
 
 
 def test_price():

@@ -14,11 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from ...network import AveragePool2D, MaxPool2D, Mean, Network
 from ...targets import Target
 from ..base import Code, Configuration, Function, Kernel, Operands, render
+from ..floats import c_float
 from ..geometry import Geometry, geometry_of
+from ..near_ties import HELPERS, mean_factor
 
 _LANES = ("te_lanes", "te_clamp")
 _INPUTS_PER_SUM = 256
 """Of int8, whose sum fits 16 bits."""
+
+_Finish = tuple[str, dict[str, object], tuple[str, ...]]
+"""How a SUM becomes an output: C statements, parameters with their values, helpers."""
 
 _START = """\
 {
@@ -118,7 +123,7 @@ static void @NAME@(const int8_t *x, {{ parameters }}, int8_t *y)
                 }
                 te_add_sums(sum, even, odd);
                 for (int32_t i = 0; i < 4; ++i) {
-                    {{ finish.replace("SUM", "sum[i]") }}
+                    {{ finish.replace("SUM", "sum[i]").replace("CHANNEL", "channel + i") | indent(20) }}
                 }
             }
             for (; channel < {{ g.channels }}; ++channel) {
@@ -132,7 +137,7 @@ static void @NAME@(const int8_t *x, {{ parameters }}, int8_t *y)
                     }
                     row += {{ g.width * g.depth }};
                 }
-                {{ finish.replace("SUM", "sum") }}
+                {{ finish.replace("SUM", "sum").replace("CHANNEL", "channel") | indent(16) }}
             }
 """
     + _END
@@ -219,7 +224,7 @@ class AveragePoolDsp(Kernel[AveragePool2D]):
 
 
 class MeanDsp(Kernel[Mean]):
-    """Mode tflite, over neighbouring axes without the last: a pool of one window."""
+    """Over neighbouring axes without the last: a pool of one window."""
 
     name = "mean_s8_4_dsp"
     layer = Mean
@@ -230,7 +235,7 @@ class MeanDsp(Kernel[Mean]):
 
     def supports(self, network: Network, layer: Mean, target: Target) -> bool:
         g = _plane(network.input_of(layer).shape, layer.axes)
-        return target.has("dsp") and network.mode == "tflite" and g is not None
+        return target.has("dsp") and g is not None
 
     def overlap(
         self, network: Network, layer: Mean, configuration: Configuration
@@ -238,23 +243,50 @@ class MeanDsp(Kernel[Mean]):
         return {0: network.output_of(layer).nbytes}
 
     def emit(self, network: Network, layer: Mean, configuration: Configuration) -> Code:
-        x, y = network.input_of(layer), network.output_of(layer)
-        g = _plane(x.shape, layer.axes)
+        g = _plane(network.input_of(layer).shape, layer.axes)
         assert g is not None
+        finish = self._tflite if network.mode == "tflite" else self._onnx
+        label = f"te_mean_s8_{g.out_height}x{g.kh}x{g.depth}_dsp"
+        return _sum_code(label, g, "", *finish(network, layer, g))
+
+    def _tflite(self, network: Network, layer: Mean, g: Geometry) -> _Finish:
+        x, y = network.input_of(layer), network.output_of(layer)
         multiplier, shift = self._multiplier(network, layer)
-        finish = (
+        text = (
             "const int32_t mean = te_scale_tflite(SUM - zero_sum, multiplier, shift);\n"
             "*y++ = te_offset(mean, zero_y, -128, 127);"
         )
-        values = {
+        values: dict[str, object] = {
             "int32_t zero_sum": g.kh * x.zero_point,
             "int32_t multiplier": multiplier,
             "int32_t shift": shift,
             "int32_t zero_y": y.zero_point,
         }
-        helpers = ("te_lanes", "te_scale_tflite", "te_offset")
-        label = f"te_mean_s8_{g.out_height}x{g.kh}x{g.depth}_dsp"
-        return _sum_code(label, g, "", finish, values, helpers)
+        return text, values, ("te_lanes", "te_scale_tflite", "te_offset")
+
+    def _onnx(self, network: Network, layer: Mean, g: Geometry) -> _Finish:
+        """In fixed point, and again in float32 where the errors of float32 decide."""
+        x, y = network.input_of(layer), network.output_of(layer)
+        how = mean_factor(x, y, g.kh, True)
+        text = (
+            f"const int32_t total = SUM - {g.kh} * zero_x;\n"
+            "const int32_t scaled = (int32_t)(((int64_t)total * factor) >> shift);\n"
+            "*y++ = !te_near_tie(scaled, bits, margin)\n"
+            "    ? te_nearest(scaled, bits, zero_y, -128, 127)\n"
+            f"    : te_mean_float32(window + CHANNEL, {g.kh}, {g.depth}, zero_x, scale_x, zero_y,\n"
+            "        scale_y);"
+        )
+        values: dict[str, object] = {
+            "int32_t zero_x": x.zero_point,
+            "float scale_x": c_float(x.scale),
+            "int32_t factor": how.factor,
+            "int32_t shift": how.shift,
+            "int32_t bits": how.format.bits,
+            "int32_t margin": how.format.margin,
+            "int32_t zero_y": y.zero_point,
+            "float scale_y": c_float(y.scale),
+        }
+        return text, values, ("te_lanes", *HELPERS, "te_lane_sum", "te_mean_float32")
 
 
 def _sum_code(
@@ -262,7 +294,7 @@ def _sum_code(
     g: Geometry,
     prepare: str,
     finish: str,
-    values: Mapping[str, int],
+    values: Mapping[str, object],
     helpers: tuple[str, ...],
 ) -> Code:
     """Code of a kernel that sums windows; `finish` takes SUM to an output, by way of `values`."""
