@@ -51,6 +51,21 @@ def count_cycles(core: str, program: Path, layers: Sequence[AddressCounts]) -> C
     model = MODELS.get(core)
     if model is None:
         return CycleCounts(note=f"no cycles: nobody has published the timings of {core}")
+    instructions = executed_instructions(program, layers)
+    if isinstance(instructions, str):
+        return CycleCounts(note=f"no cycles: {instructions}")
+    cycles = FlowCycles(model, Flow.of(instructions, layers))
+    return CycleCounts(tuple(cycles.layer(layer) for layer in layers))
+
+
+def executed_instructions(
+    program: Path, layers: Sequence[AddressCounts]
+) -> list[Instruction] | str:
+    """The instructions that ran, ascending, or a sentence about one that cannot be decoded.
+
+    Raises:
+        BoardError: the program cannot be disassembled.
+    """
     executed = {address for layer in layers for address in layer.executed}
     instructions: list[Instruction] = []
     for line in disassemble(program):
@@ -58,14 +73,12 @@ def count_cycles(core: str, program: Path, layers: Sequence[AddressCounts]) -> C
             continue
         instruction = decode(line)
         if instruction is None:
-            return CycleCounts(note=f"no cycles: no timing is known of '{line.code}'")
+            return f"no timing is known of '{line.code}'"
         instructions.append(instruction)
         executed.discard(line.address)
     if executed:
-        missing = min(executed)
-        return CycleCounts(note=f"no cycles: {missing:#x} ran but is no code of section .text")
-    cycles = FlowCycles(model, Flow.of(instructions, layers))
-    return CycleCounts(tuple(cycles.layer(layer) for layer in layers))
+        return f"{min(executed):#x} ran but is no code of section .text"
+    return instructions
 
 
-__all__ = ["MODELS", "CycleCounts", "CycleModel", "count_cycles"]
+__all__ = ["MODELS", "CycleCounts", "CycleModel", "count_cycles", "executed_instructions"]

@@ -9,7 +9,7 @@ taken from the Cortex-M4; docs/cycle-model.md says which.
 
 from __future__ import annotations
 
-from .instruction import Instruction
+from .instruction import FLAGS, Instruction
 from .mnemonics import FLOAT_KINDS, Kind
 from .scoreboard import Issued, Pipeline, ScoreboardModel
 
@@ -62,6 +62,8 @@ class CortexM33(ScoreboardModel):
 
     def delay(self, producer: Issued, register: str, consumer: Instruction) -> int:
         made = producer.instruction
+        if register == FLAGS and consumer.kind is Kind.BRANCH:
+            return 0
         if register not in made.writes:
             return 1  # a base that was written back
         latency = _LATENCY.get(made.kind, 1)
