@@ -50,7 +50,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
             for band in _bands(geometry_of(network, layer)):
                 for unroll in (1, 2, 3, 4, 6):
                     for spread in ("row", "loop"):
-                        for sizes in ("fixed", "shared") if _fixable(g, band) else ("shared",):
+                        for sizes in ("fixed", "shared") if _fixable(g) else ("shared",):
                             space.append(
                                 {
                                     "band": band,
@@ -78,12 +78,12 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
                 "spread": "loop",
                 "sizes": "shared",
             }
-        fixed = _fixable(g, band) and _worth_fixing(network, g)
-        most, block = (4, 2) if g.sy == 1 else (2, 4)
+        fixed = _fixable(g) and _worth_fixing(network, g)
+        most, block = (4, 2) if g.sy == 1 else (3, 4)
         return {
             "band": band,
             "row": row,
-            "unroll": most if fixed else _shared_unroll(network, layer, most, block),
+            "unroll": _least_unroll(network, g, fixed, most, block),
             "spread": "row" if g.width <= 8 else "loop",
             "sizes": "fixed" if fixed else "shared",
         }
@@ -107,12 +107,13 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         plane = _plane(g, configuration["band"], configuration["row"])
         kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
         rests = _shared_rests(network, g, kind.block_columns)
+        odd = any(o.out_height % 2 for o in [g, *_relatives(network, g)])
         fixed = configuration["sizes"] == "fixed"
         steps = (g.channels, g.out_width * g.channels) if fixed else None
         if fixed:
-            rests = [g.out_width % kind.block_columns]
+            rests, odd = [g.out_width % kind.block_columns], g.out_height % 2 == 1
         unroll = configuration["unroll"]
-        routine = kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps)
+        routine = kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps, odd)
         unrolled = configuration["spread"] == "row"
         spread = spread_text(g.pad_left, g.width, plane.row, unrolled)
         helpers = (HELPER, "te_depthwise")
@@ -173,10 +174,9 @@ def _relatives(network: Network, g: Geometry) -> list[Geometry]:
     return [o for o, layer in found if _shape_fits(o, layer) and o.sy == g.sy]
 
 
-def _fixable(g: Geometry, band: int) -> bool:
-    """Whether offsets fit their instructions, and every band has two rows to finish with."""
-    fits = (g.out_width + 1) * g.channels <= 4095
-    return fits and (g.sy == 2 or (g.out_height >= 2 and g.out_height % band != 1))
+def _fixable(g: Geometry) -> bool:
+    """Whether the offsets fit their instructions."""
+    return (g.out_width + 1) * g.channels <= 4095
 
 
 def _worth_fixing(network: Network, g: Geometry) -> bool:
@@ -193,11 +193,11 @@ def _worth_fixing(network: Network, g: Geometry) -> bool:
     return len(work) == 1 or (g.sy == 1 and own in first and work[own] >= FIXED_OUTPUTS)
 
 
-def _shared_unroll(network: Network, layer: DepthwiseConv2D, most: int, block: int) -> int:
-    """The fewest blocks in a row that spare the layers of the shared code all the rounds they can."""
-    g = geometry_of(network, layer)
-    widths = {o.out_width // block for o in _relatives(network, g) if not _worth_fixing(network, o)}
-    rounds = [sum(-(-n // unroll) for n in widths) for unroll in range(1, most + 1)]
+def _least_unroll(network: Network, g: Geometry, fixed: bool, most: int, block: int) -> int:
+    """The fewest blocks in a row that spare the layers of this code all the rounds they can."""
+    shared = [o for o in _relatives(network, g) if not _worth_fixing(network, o)]
+    blocks = {o.out_width // block for o in ([g] if fixed else [g, *shared])}
+    rounds = [sum(-(-n // unroll) for n in blocks) for unroll in range(1, most + 1)]
     return rounds.index(min(rounds)) + 1
 
 

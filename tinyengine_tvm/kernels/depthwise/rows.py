@@ -73,7 +73,7 @@ class Finish:
 
 # The stack frame, in bytes from sp. The first words differ per routine.
 CONSTANTS = 24  # m and R
-STEP = 32  # bytes from pixel to pixel, then bytes from row to row (0: both rows are the same)
+STEP = 32  # bytes from pixel to pixel, then bytes from row to row of the output
 ZERO_OUT = 40
 ROW_BYTES = 44  # bytes of the plane that the blocks of a row advance
 ROW_END = 48
@@ -86,7 +86,7 @@ BACK = 76  # what is added to the plane's and the output's pointer at a row's en
 PLANE = 84  # plane and output pointer of this channel
 RECORD = 92  # record pointer, then channels left
 SPAN = 100  # bytes of the plane that the rows advance, then the number of rows left over
-OUT_ROW = 108
+REST = 108  # columns after the last block
 FRAME = 116
 
 
@@ -96,7 +96,7 @@ class RowRoutine(ABC):
     `pitch` is the bytes between rows of the plane, `row` those between its channels' rows; `rests` are
     the numbers of columns that may be left after the blocks of a row. `steps` are the bytes from pixel
     to pixel and from row to row of the output where the text may hold them: that saves instructions,
-    but other layers can't share it.
+    but other layers can't share it. `odd_rows`: whether a row may be left after steps of two.
     """
 
     registers: Mapping[str, str]
@@ -117,9 +117,11 @@ class RowRoutine(ABC):
         rests: Sequence[int],
         finish: Finish,
         steps: tuple[int, int] | None = None,
+        odd_rows: bool = False,
     ) -> None:
         self.pitch, self.row, self.unroll = pitch, row, unroll
         self.rests, self.finish, self.steps = tuple(sorted(set(rests))), finish, steps
+        self.odd_rows = odd_rows
 
     @abstractmethod
     def load_channel(self, r: Routine) -> None:
@@ -156,7 +158,7 @@ class RowRoutine(ABC):
         r.ops("push {{r4-r11, lr}}", f"sub sp, #{FRAME}")
         r.op("ldm r3, {{r4-r11}}", "the work, in the order of its fields")
         r.op(f"strd r4, r5, [sp, #{STEP}]")
-        r.ops(f"str r5, [sp, #{OUT_ROW}]", f"str r7, [sp, #{ZERO_OUT}]")
+        r.ops(f"str r11, [sp, #{REST}]", f"str r7, [sp, #{ZERO_OUT}]")
         if self.base_row:
             r.op(f"add r0, r0, #{self.base_row * self.pitch}")
         r.ops(f"strd r0, r1, [sp, #{PLANE}]", f"strd r2, r8, [sp, #{RECORD}]")
@@ -233,25 +235,31 @@ class RowRoutine(ABC):
             r.ops(f"ldr {{w0}}, [sp, #{BACK}]", "add {in}, {in}, {w0}")
         r.ops(f"ldr {{w0}}, [sp, #{LAST}]", "cmp {in}, {w0}", "bne.w @row")
 
+    def _last_row(self, r: Routine) -> None:
+        """A row that is left after the steps of two."""
+        r.ops(f"ldr {{w0}}, [sp, #{LAST + 4}]", "cmp {w0}, #0", "beq.w @next_channel")
+        r.ops(f"ldr {{w0}}, [sp, #{ROW_BYTES}]", "add {w0}, {w0}, {in}")
+        r.ops(f"str {{w0}}, [sp, #{ROW_END}]", "cmp {w0}, {in}", "beq.w @last_row_tail")
+        r.label("last_row")
+        self.single(r, self.block_columns, advance=True)
+        r.ops(f"ldr {{w0}}, [sp, #{ROW_END}]", "cmp {in}, {w0}", "bne @last_row")
+        r.label("last_row_tail")
+        for rest in self.rests:
+            if rest:
+                if len(self.rests) > 1:
+                    r.ops(f"ldr {{w0}}, [sp, #{REST}]", f"cmp {{w0}}, #{rest}", "bne @next_channel")
+                self.single(r, rest, advance=False)
+
+    def single(self, r: Routine, columns: int, advance: bool) -> None:
+        """As `block`, for one row where a block is two."""
+        raise NotImplementedError
+
     def _next_channel(self, r: Routine) -> None:
         if self.rows_at_once == 2:
             r.label("half_step")
-            r.ops(f"ldr {{w1}}, [sp, #{LAST + 4}]", "cbz {w1}, @next_channel")
-            r.ops("mov {w1}, #0", f"str {{w1}}, [sp, #{LAST + 4}]")
-            if self.steps is None:
-                r.op(
-                    f"str {{w1}}, [sp, #{STEP + 4}]", "the second row lands on the first, before it"
-                )
-                r.op(f"add {{w0}}, {{in}}, #{2 * self.pitch}")
-            else:
-                r.note("the last two rows: the first of them is computed again")
-                r.ops(f"movw {{w1}}, #{self.steps[1]}", "sub {out}, {out}, {w1}")
-                r.op(f"add {{w0}}, {{in}}, #{self.pitch}")
-                r.op(f"sub {{in}}, {{in}}, #{self.pitch}")
-            r.ops(f"str {{w0}}, [sp, #{LAST}]", "b.w @row")
+            if self.odd_rows:
+                self._last_row(r)
             r.label("next_channel")
-            if self.steps is None:
-                r.ops(f"ldr {{w0}}, [sp, #{OUT_ROW}]", f"str {{w0}}, [sp, #{STEP + 4}]")
         r.ops(f"ldrd r0, r1, [sp, #{PLANE}]", f"add r0, r0, #{self.row}", "add r1, r1, #1")
         r.ops(f"strd r0, r1, [sp, #{PLANE}]", f"ldr r0, [sp, #{RECORD + 4}]")
         r.ops("subs r0, r0, #1", f"str r0, [sp, #{RECORD + 4}]", "bne.w @channel")

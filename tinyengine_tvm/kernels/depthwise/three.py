@@ -53,12 +53,7 @@ class ThreeStride1(RowRoutine):
             r.op(f"ldrd {{w0}}, {{w1}}, {place}")
             for tap, even, odd in ((row, "a", "b"), (row - 1, "c", "d")):
                 if 0 <= tap < 3:
-                    t, u = f"{{t{2 * tap}}}", f"{{t{2 * tap + 1}}}"
-                    r.op(f"smlad {{{even}}}, {{w0}}, {t}, {{{even}}}")
-                    r.op(f"smlabt {{{even}}}, {{w1}}, {u}, {{{even}}}")
-                    if both:
-                        r.op(f"smlatb {{{odd}}}, {{w0}}, {t}, {{{odd}}}")
-                        r.op(f"smlad {{{odd}}}, {{w1}}, {u}, {{{odd}}}")
+                    self._row_products(r, tap, even, odd if both else None)
         sums = ["{a}", "{b}", "{c}", "{d}"] if both else ["{a}", "{c}"]
         self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
         if self.steps is not None:
@@ -70,6 +65,32 @@ class ThreeStride1(RowRoutine):
         r.ops("strb {c}, [{out}, {w1}]", "strb {a}, [{out}]")
         if advance:
             r.op("rsb {out}, {out}, {w0}, lsl #1")
+
+    def single(self, r: Routine, columns: int, advance: bool) -> None:
+        """a b, one row."""
+        both = columns == 2
+        r.op("ldrd {a}, {b}, [sp]" if both else "ldr {a}, [sp]", "bias")
+        moved = 4 if advance else 0
+        places = (f"[{{in}}, #-{self.pitch}]", "[{in}], #4" if advance else "[{in}]")
+        for tap, place in enumerate((*places, f"[{{in}}, #{self.pitch - moved}]")):
+            r.op(f"ldrd {{w0}}, {{w1}}, {place}")
+            self._row_products(r, tap, "a", "b" if both else None)
+        sums = ["{a}", "{b}"] if both else ["{a}"]
+        self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
+        r.op(f"ldr {{w0}}, [sp, #{STEP}]", "bytes to the next pixel")
+        r.op("strb {a}, [{out}]")
+        if both:
+            r.op("strb {b}, [{out}, {w0}]")
+        if advance:
+            r.op("add {out}, {out}, {w0}, lsl #1")
+
+    def _row_products(self, r: Routine, tap: int, even: str, odd: str | None) -> None:
+        t, u = f"{{t{2 * tap}}}", f"{{t{2 * tap + 1}}}"
+        r.op(f"smlad {{{even}}}, {{w0}}, {t}, {{{even}}}")
+        r.op(f"smlabt {{{even}}}, {{w1}}, {u}, {{{even}}}")
+        if odd is not None:
+            r.op(f"smlatb {{{odd}}}, {{w0}}, {t}, {{{odd}}}")
+            r.op(f"smlad {{{odd}}}, {{w1}}, {u}, {{{odd}}}")
 
     def _store_fixed(self, r: Routine, columns: int, advance: bool) -> None:
         assert self.steps is not None
