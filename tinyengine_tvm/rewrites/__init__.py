@@ -9,9 +9,12 @@ from types import MappingProxyType
 from ..network import Network, verify
 from .cancel_transposes import cancel_transposes
 from .dead_channels import remove_dead_channels
+from .fold_mul import fold_mul
 from .fold_padding import fold_padding
 from .fuse_clip import fuse_clip
+from .fuse_interface import fuse_interface
 from .merge_reshapes import merge_reshapes
+from .whole_average_pool import whole_average_pool
 
 Rewrite = Callable[[Network], Network]
 
@@ -25,6 +28,12 @@ REWRITES: Mapping[str, Rewrite] = MappingProxyType(
         "fold_padding": fold_padding,
         # After cancel_transposes, which moves transposes out from between a layer and its clip.
         "fuse_clip": fuse_clip,
+        # After cancel_transposes, which moves transposes out from between conversions.
+        "fuse_interface": fuse_interface,
+        # After fuse_clip: the product's clamp becomes its layer's.
+        "fold_mul": fold_mul,
+        # After cancel_transposes: planes are those of NHWC.
+        "whole_average_pool": whole_average_pool,
         # Last: every clamp and every pad that is part of its layer makes more channels constant.
         "dead_channels": remove_dead_channels,
     }
