@@ -19,7 +19,7 @@ M55 = get_target("cortex-m55")
 
 
 def mve_cases(kind: str, count: int, seed: int) -> list[Case]:
-    """Random layers that an MVE kernel takes, each with a random point of its configuration space."""
+    """Random layers that an MVE kernel takes, each with a random configuration."""
     rng = np.random.default_rng(seed)
     taken: list[Case] = []
     for case in random_gemm.cases(kind, 2 * count, seed):

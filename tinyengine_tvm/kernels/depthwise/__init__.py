@@ -4,8 +4,9 @@
 from ...network import DepthwiseConv2D
 from .dsp3x3 import Depthwise3x3
 from .dsp_large import DepthwiseLanes, DepthwiseStride2
+from .mve import DepthwiseMve
 from .portable import DepthwisePortable
 from .semantics import depthwise_reference
 
-KERNELS = (Depthwise3x3(), DepthwiseStride2(), DepthwiseLanes(), DepthwisePortable())
+KERNELS = (DepthwiseMve(), Depthwise3x3(), DepthwiseStride2(), DepthwiseLanes(), DepthwisePortable())
 REFERENCE = {DepthwiseConv2D: depthwise_reference}

@@ -94,8 +94,8 @@ def _text(how: GemmRoutine) -> str:
     r.label("four_pixels")
     r.ops("ldr {w}, [sp, #32]", "ldm sp, {{r1, r3, r5, r7}}")
     if held:
-        for q, x in enumerate(_X):
-            r.op(f"vldrb.u8 q{q}, [{x}]")
+        for number, x in enumerate(_X):
+            r.op(f"vldrb.u8 q{number}, [{x}]")
     r.label("two_channels")
     if held:
         _multiply_held(r)
