@@ -7,9 +7,13 @@ struct te_gemm_sizes {
     int32_t buffer_bytes;
     int32_t zero_point;
     int32_t rows;
-    int32_t length; /* bytes of a row of the window */
+    int32_t length; /* bytes of a row of the window: chunks, quads and singles */
+    int32_t chunks;
+    int32_t quads;
+    int32_t singles;
     uint32_t low;
     uint32_t high;
+    int32_t last;
     int32_t pixels;
 };
 
@@ -26,8 +30,11 @@ static struct te_gemm te_gemm_of(
         .weights = weights,
         .zero_point = sizes->zero_point,
         .rows = sizes->rows,
-        .chunks = sizes->length / 8,
+        .chunks = sizes->chunks,
+        .quads = sizes->quads,
+        .singles = sizes->singles,
         .low = sizes->low,
         .high = sizes->high,
+        .last = sizes->last,
     };
 }

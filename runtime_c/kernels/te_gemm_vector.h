@@ -6,7 +6,5 @@ static void te_gemm_vector(void (*gemv)(const struct te_gemm *), const int8_t *x
     const struct te_gemm_sizes *const sizes = (const void *)constants;
     struct te_gemm g = te_gemm_of(sizes, weights, buffer, y);
     g.x = x;
-    g.chunks = sizes->length / 16;
-    g.rows = sizes->length % 16 / 4;
     gemv(&g);
 }

@@ -20,13 +20,13 @@ from tests.kernels.qemu_harness import (
 from tests.kernels.random_gemm import cases
 from tests.random_layers import one_layer, tensor, values
 from tinyengine_tvm.kernels.conv2d.dsp_gemm import Conv2DGemm
-from tinyengine_tvm.kernels.dense.dsp_gemm import DenseGemm, DenseVector
+from tinyengine_tvm.kernels.dense.dsp_gemm import DenseGemm
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.network import Conv2D, Dense, Padding, Quantisation
 from tinyengine_tvm.targets import get_target
 
 M4 = get_target("cortex-m4")
-DSP = (Conv2DGemm(), DenseVector(), DenseGemm())
+DSP = (Conv2DGemm(), DenseGemm())
 
 
 @pytest.mark.parametrize("kind", ["points", "windows", "dense"])
@@ -169,7 +169,7 @@ def test_cores_without_the_extension_are_declined():
 def test_multipliers_above_one_are_declined():
     case = vector(16, 8)
     layer = replace(case.layer, weight_scale=np.array([4.0], np.float32))
-    assert not DenseVector().supports(replace(case.network, layers=(layer,)), layer, M4)
+    assert not DenseGemm().supports(replace(case.network, layers=(layer,)), layer, M4)
 
 
 def test_a_planted_fault_is_seen():

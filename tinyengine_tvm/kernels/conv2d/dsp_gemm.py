@@ -10,7 +10,7 @@ import numpy as np
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
 from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
-from ..dsp.gather import BYTES_PER_STEP, Gather, order
+from ..dsp.gather import BYTES_PER_STEP, Gather, Routing, counts, order
 from ..dsp.gemm import Routine, routine_text, step_bytes
 from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
 from ..dsp.outputs import Form
@@ -21,7 +21,7 @@ UNROLLED_STEPS = 32
 WIDE_BYTES = 2048
 """Layers of up to this many weights may hold them as int16 by default."""
 LOOP_STEPS = 32
-SMALL_LOOP_STEPS = 4
+COMPACT_STEPS = 4
 STEP_BYTES = step_bytes("wide")
 WORTH = 6
 """Instructions per inference that a byte of flash must save to be spent by default."""
@@ -55,13 +55,25 @@ class ConvGemm:
         return self.geometry.depth % 4 == 0
 
     def configurations(self) -> list[Configuration]:
-        """The default for speed first; the last one is the default for size."""
+        """The default for speed first."""
         forms = forms_of(self.network, self.layer)
-        steps = len(order(self.rows, self.length, True))
-        unrolls = (LOOP_STEPS, 16, 8) if steps > UNROLLED_STEPS else (0, LOOP_STEPS, 16, 8)
-        space = [{"weights": form, "unroll": n} for form in forms for n in unrolls]
+        steps = len(order("whole", self.rows, self.length))
+        unrolls: list[tuple[Routing, int]] = [("loop", n) for n in (LOOP_STEPS, 16, 8)]
+        if steps <= UNROLLED_STEPS:
+            unrolls.append(("whole", steps))
+        unrolls.append(("compact", COMPACT_STEPS))
+        space: list[Configuration] = [
+            {"weights": form, "routine": routing, "unroll": n}
+            for form in forms
+            for routing, n in unrolls
+        ]
         space.sort(key=lambda point: point != self._fastest(forms, steps))
-        return [*space, {"weights": forms[0], "unroll": SMALL_LOOP_STEPS}]
+        return space
+
+    def compact(self) -> Configuration:
+        """The default for size."""
+        form = forms_of(self.network, self.layer)[0]
+        return {"weights": form, "routine": "compact", "unroll": COMPACT_STEPS}
 
     def _fastest(self, forms: list[Form], steps: int) -> Configuration:
         """What is fast at a sensible price in flash."""
@@ -77,51 +89,30 @@ class ConvGemm:
         more = self.layer.weight.size + (0 if whole else LOOP_STEPS * STEP_BYTES)
         wide = (steps + 4) * blocks >= WORTH * more and self.layer.weight.size <= WIDE_BYTES
         form = "wide" if wide or "packed" not in forms else "packed"
-        return {"weights": form, "unroll": 0 if whole else LOOP_STEPS}
+        if whole:
+            return {"weights": form, "routine": "whole", "unroll": steps}
+        return {"weights": form, "routine": "loop", "unroll": LOOP_STEPS}
 
     def _blocks(self) -> int:
         """How often the routine's inner part runs: 4 channels of 2 pixels."""
         pixels = self.geometry.out_height * self.geometry.out_width
         return (pixels + 1) // 2 * ((self.geometry.channels + 3) // 4)
 
-    def routine(self, configuration: Configuration) -> Routine:
-        form, unroll = configuration["weights"], configuration["unroll"]
-        sequence = sequence_of(self.network, self.layer, form)
-        assert sequence is not None, self.layer.name
-        whole = unroll == 0
-        return Routine(
-            gather=Gather.of(self.rows, self.length, whole, self.aligned),
-            form=form,
-            outputs=outputs_of(self.layer, sequence),
-            steps=len(order(self.rows, self.length, True)) if whole else None,
-            unroll=unroll,
-        )
+    def _steps(self, configuration: Configuration) -> list[tuple[int, int]]:
+        return order(configuration["routine"], self.rows, self.length)
 
     def scratch(self, configuration: Configuration) -> int:
         """Two widened windows, and copies of two windows where some lie over the border."""
-        unrolled = configuration["unroll"] == 0
-        widened = BYTES_PER_STEP * len(order(self.rows, self.length, unrolled))
+        widened = BYTES_PER_STEP * len(self._steps(configuration))
         return widened + (0 if self.points else 2 * self._copy_bytes)
 
     @property
     def _copy_bytes(self) -> int:
         return (self.rows * self.length + 3) // 4 * 4
 
-    def sizes(self, routine: Routine, weights: np.ndarray, steps: int) -> list[int]:
-        """te_gemm_sizes, and the rest of te_gemm_image unless the pixels follow each other."""
-        g = self.geometry
-        skipped = -steps % routine.unroll if routine.unroll else 0
-        values = sizes(
-            self.network,
-            self.layer,
-            routine.outputs,
-            weights,
-            steps,
-            skipped * step_bytes(routine.form),
-            self.rows,
-            self.length,
-            g.out_height * g.out_width,
-        )
+    def _image(self) -> list[int]:
+        """The rest of te_gemm_image after te_gemm_sizes; nothing if the pixels follow each other."""
+        g, values = self.geometry, []
         if not self.points:
             rows = _inside(g.height, g.kh, g.sy, g.pad_top, g.out_height)
             columns = _inside(g.width, g.kw, g.sx, g.pad_left, g.out_width)
@@ -140,10 +131,31 @@ class ConvGemm:
         return values
 
     def code(self, configuration: Configuration) -> Code:
-        routine = self.routine(configuration)
-        steps = np.array(order(self.rows, self.length, configuration["unroll"] == 0))
-        weights = stream(self.network, self.layer, routine.form, steps)
-        values = self.sizes(routine, weights, len(steps))
+        form, routing = configuration["weights"], configuration["routine"]
+        shared = routing == "compact"
+        sequence = sequence_of(self.network, self.layer, form, shared)
+        assert sequence is not None, self.layer.name
+        g, steps = self.geometry, self._steps(configuration)
+        routine = Routine(
+            gather=Gather.of(routing, self.rows, self.length, self.aligned),
+            form=form,
+            outputs=outputs_of(self.layer, sequence, shared),
+            unroll=configuration["unroll"],
+        )
+        weights = stream(self.layer, form, sequence, np.array(steps))
+        values = sizes(
+            self.network,
+            self.layer,
+            routine.outputs,
+            weights,
+            entry=-len(steps) % routine.unroll * step_bytes(form),
+            buffer_bytes=BYTES_PER_STEP * len(steps),
+            rows=self.rows,
+            length=self.length,
+            counts=counts(routing, self.length),
+            pixels=g.out_height * g.out_width,
+        )
+        values += self._image()
         driver = "te_gemm_points" if self.points else "te_gemm_windows"
         helpers = ("te_gemm", "te_gemm_sizes", driver)
 
@@ -187,7 +199,8 @@ class Conv2DGemm(Kernel[Conv2D]):
     def choose(
         self, network: Network, layer: Conv2D, target: Target, objective: Objective
     ) -> Configuration:
-        return ConvGemm(network, layer).configurations()[0 if objective == "speed" else -1]
+        how = ConvGemm(network, layer)
+        return how.configurations()[0] if objective == "speed" else how.compact()
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
         return ConvGemm(network, layer).scratch(configuration)

@@ -2,9 +2,9 @@
 """The dense family."""
 
 from ...network import Dense
-from .dsp_gemm import DenseGemm, DenseVector
+from .dsp_gemm import DenseGemm
 from .portable import DensePortable
 from .semantics import dense_reference
 
-KERNELS = (DenseVector(), DenseGemm(), DensePortable())
+KERNELS = (DenseGemm(), DensePortable())
 REFERENCE = {Dense: dense_reference}

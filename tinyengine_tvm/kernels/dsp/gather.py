@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from .assembly import Assembly
 
@@ -18,27 +19,33 @@ BYTES_PER_STEP = 8
 """Bytes of the buffer: two int16 of two pixels."""
 
 
+Routing = Literal["whole", "loop", "compact"]
+"""How much of a layer's sizes a routine holds: all of them, unrolled; those that matter to speed, with
+the rest in loops; or nothing, so that all layers share it."""
+
+
 @dataclass(frozen=True)
 class Gather:
     """How windows of `rows` runs of `length` bytes are read.
 
-    unrolled: sizes are part of the code. Otherwise any number of rows and of 8 bytes in a row are
-    looped over; `length` counts modulo 8 then, and 0 rows stand for any number of them.
-    aligned: runs begin at multiples of 4 bytes.
+    Unless all is unrolled, rows of 0 stand for any number of them, and `length` tells only whether
+    there are 8 bytes or more, and how many are beyond the last multiple of 4. aligned: runs begin at
+    multiples of 4 bytes.
     """
 
+    routing: Routing
     rows: int
     length: int
-    unrolled: bool
     aligned: bool
 
     @classmethod
-    def of(cls, rows: int, length: int, unrolled: bool, aligned: bool) -> Gather:
+    def of(cls, routing: Routing, rows: int, length: int, aligned: bool) -> Gather:
         """The gather for windows of these sizes, shared with as many others as possible."""
-        if unrolled:
-            return cls(rows, length, True, aligned)
-        rest = length % 8 + (8 if length >= 8 else 0)
-        return cls(min(rows, 2) % 2, rest, False, aligned)
+        if routing == "whole":
+            return cls(routing, rows, length, aligned)
+        if routing == "loop":
+            return cls(routing, rows == 1, (8 if length >= 8 else 0) + length % 4, aligned)
+        return cls(routing, 0, 0, False)
 
     def emit(self, a: Assembly, slot: Mapping[str, int]) -> None:
         """Appends the code; it may use every register but the stack pointer."""
@@ -46,12 +53,10 @@ class Gather:
         a(f"ldrd r10, r11, [sp, #{slot['x']}]", f"ldr r2, [sp, #{slot['x_step']}]")
         a("add r0, r10, r2", "add r1, r11, r2", f"strd r0, r1, [sp, #{slot['x']}]")
         a(f"ldr r12, [sp, #{slot['buffer']}]")
-        if self.unrolled:
-            self._unrolled(a, slot)
-        else:
-            self._looped(a, slot)
+        emit = {"whole": self._whole, "loop": self._loop, "compact": self._compact}
+        emit[self.routing](a, slot)
 
-    def _unrolled(self, a: Assembly, slot: Mapping[str, int]) -> None:
+    def _whole(self, a: Assembly, slot: Mapping[str, int]) -> None:
         if self.rows > 1:
             a(f"ldr lr, [sp, #{slot['row_gap']}]")
         pending = False
@@ -76,35 +81,52 @@ class Gather:
         if pending:
             a("stmia r12!, {r8, r9}")
 
-    def _looped(self, a: Assembly, slot: Mapping[str, int]) -> None:
+    def _loop(self, a: Assembly, slot: Mapping[str, int]) -> None:
         if not self.rows:
-            a(f"ldr r0, [sp, #{slot['rows']}]", f"str r0, [sp, #{slot['rows_left']}]")
-            a.label(6)
+            _first_row(a, slot)
         if self.length >= 8:
             a(f"ldr lr, [sp, #{slot['chunks']}]")
             a.label(7)
             _eight(a, self.aligned)
             a("subs lr, #1", "bne 7b")
-        left = self.length % 8
-        if left >= 4:
-            _four(a)
-        if left % 4:
+        a(f"ldr r0, [sp, #{slot['quads']}]", "cmp r0, #0", "beq 8f")
+        _four(a)
+        a.label(8)
+        left = self.length % 4
+        if left:
             a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1")
-        if left % 4 >= 2:
+        if left >= 2:
             a("ldrsb r2, [r10], #1", "ldrsb r3, [r11], #1")
             a("pkhbt r0, r0, r2, lsl #16", "pkhbt r1, r1, r3, lsl #16")
-        if left % 4 == 3:
-            a("ldrsb r2, [r10], #1", "ldrsb r3, [r11], #1")
-        if left % 4:
-            # Weights of a step that isn't written are zero.
-            a("strd r0, r1, [r12]", *["strd r2, r3, [r12, #8]"] * (left % 4 == 3), "add r12, #16")
+        if left:
+            a("stmia r12!, {r0, r1}")
+        if left == 3:
+            a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1", "stmia r12!, {r0, r1}")
         if not self.rows:
-            a(f"ldr r0, [sp, #{slot['rows_left']}]", f"ldr r1, [sp, #{slot['row_gap']}]")
-            a("subs r0, #1", f"str r0, [sp, #{slot['rows_left']}]")
-            a("add r10, r1", "add r11, r1", "bne 6b")
+            _next_row(a, slot)
+
+    def _compact(self, a: Assembly, slot: Mapping[str, int]) -> None:
+        _first_row(a, slot)
+        for count, again, over in (("quads", 7, 8), ("singles", 9, 10)):
+            a(f"ldr lr, [sp, #{slot[count]}]", "cmp lr, #0", f"beq {over}f")
+            a.label(again)
+            if count == "quads":
+                _four(a)
+            else:
+                a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1", "stmia r12!, {r0, r1}")
+            a("subs lr, #1", f"bne {again}b")
+            a.label(over)
+        _next_row(a, slot)
 
 
-def order(rows: int, length: int, unrolled: bool) -> list[tuple[int, int]]:
+def counts(routing: Routing, length: int) -> tuple[int, int, int]:
+    """`chunks`, `quads` and `singles` of struct te_gemm: what a row of the window is made of."""
+    if routing == "compact":
+        return 0, length // 4, length % 4
+    return length // 8, length % 8 // 4, length % 4
+
+
+def order(routing: Routing, rows: int, length: int) -> list[tuple[int, int]]:
     """Indices into a window (row by row) of the two inputs of each step; -1: nothing."""
     steps: list[tuple[int, int]] = []
     pending: list[int] = []
@@ -113,16 +135,28 @@ def order(rows: int, length: int, unrolled: bool) -> list[tuple[int, int]]:
         whole = start + length // 4 * 4
         for k in range(start, whole, 4):
             steps += [(k, k + 2), (k + 1, k + 3)]
-        if unrolled:
-            pending += range(whole, end)
-            while len(pending) >= 2:
-                steps.append((pending.pop(0), pending.pop(0)))
-        elif whole < end:
-            singles = [*range(whole, end), -1, -1, -1]
-            steps += [(singles[0], singles[1]), (singles[2], singles[3])]
+        if routing == "compact":
+            steps += [(k, -1) for k in range(whole, end)]
+            continue
+        pending += range(whole, end)
+        while len(pending) >= 2:
+            steps.append((pending.pop(0), pending.pop(0)))
+        if routing == "loop" and pending:
+            steps.append((pending.pop(), -1))
     if pending:
         steps.append((pending[0], -1))
     return steps
+
+
+def _first_row(a: Assembly, slot: Mapping[str, int]) -> None:
+    a(f"ldr r0, [sp, #{slot['rows']}]", f"str r0, [sp, #{slot['rows_left']}]")
+    a.label(6)
+
+
+def _next_row(a: Assembly, slot: Mapping[str, int]) -> None:
+    a(f"ldr r0, [sp, #{slot['rows_left']}]", f"ldr r1, [sp, #{slot['row_gap']}]")
+    a("subs r0, #1", f"str r0, [sp, #{slot['rows_left']}]")
+    a("add r10, r1", "add r11, r1", "bne 6b")
 
 
 def _eight(a: Assembly, aligned: bool) -> None:

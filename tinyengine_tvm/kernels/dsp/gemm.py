@@ -29,20 +29,23 @@ SECOND = ("r4", "r5", "r6", "r7")
 class Routine:
     """What distinguishes one multiplication routine from another.
 
-    steps: pairs of inputs, all unrolled, or None for a loop over any number of them; unroll: steps
-    of that loop.
+    unroll: steps (pairs of inputs) in a row of code: all of a window where the gather holds its sizes
+    too, else those of one round of a loop over any number of them.
     """
 
     gather: Gather
     form: Form
     outputs: Outputs
-    steps: int | None
     unroll: int
 
     @property
     def name(self) -> str:
-        size = f"{self.steps}" if self.steps is not None else "n"
-        return f"te_gemm_4x2_{self.form}_{size}_dsp"
+        size = f"_{self.unroll}" if self.whole else ""
+        return f"te_gemm_4x2_{self.form}_{self.gather.routing}{size}_dsp"
+
+    @property
+    def whole(self) -> bool:
+        return self.gather.routing == "whole"
 
 
 def step_bytes(form: Form) -> int:
@@ -54,7 +57,7 @@ def routine_text(routine: Routine) -> str:
     """The C text of a routine, a naked function of one pointer to struct te_gemm."""
     a = Assembly()
     copy_arguments(a)
-    if routine.steps is None:
+    if not routine.whole:
         loop_entry(a, 4)
     a.label(2)
     routine.gather.emit(a, SLOT)
@@ -63,7 +66,7 @@ def routine_text(routine: Routine) -> str:
     a("add r8, r9", f"str r8, [sp, #{SLOT['y']}]")
     a(f"ldr r10, [sp, #{SLOT['pairs']}]", "subs r10, #1", f"str r10, [sp, #{SLOT['pairs']}]")
     a("bne.w 2b", f"add sp, #{FRAME}", "pop {r4-r11, pc}")
-    kind = "all unrolled" if routine.steps is not None else f"{routine.unroll} per round"
+    kind = "all unrolled" if routine.whole else f"{routine.unroll} per round"
     comment = (
         f"Pairs of pixels times {routine.form} weights, 4 channels at a time; {kind}.\n"
         " * r0-r3: sums of the first pixel, r4-r7: of the second, r8 r9: inputs, r10 r11: weights,\n"
@@ -76,9 +79,9 @@ def _multiply(a: Assembly, routine: Routine) -> None:
     a.note("all channels of the pair")
     a(f"ldr {WEIGHTS}, [sp, #{SLOT['weights']}]")
     a.label(3)
-    if routine.steps is not None:
+    if routine.whole:
         a(f"ldr {BUFFER}, [sp, #{SLOT['buffer']}]", f"ldmia {WEIGHTS}!, {{r0-r3}}")
-        for step in range(routine.steps):
+        for step in range(routine.unroll):
             _step(a, routine.form, step == 0)
     else:
         a(f"ldrd {BUFFER}, {W1}, [sp, #{SLOT['buffer']}]")

@@ -51,11 +51,13 @@ def vector_order(length: int) -> list[tuple[int, int]]:
     return steps + [(-1, -1)] * (-len(steps) % STEPS)
 
 
-def vector_text(routine: VectorRoutine) -> str:
-    """The C text of a routine, a naked function of one pointer to struct te_gemm.
+def vector_counts(length: int) -> tuple[int, int, int]:
+    """`chunks`, `quads` and `singles` of struct te_gemm."""
+    return length // 16, length % 16 // 4, length % 4
 
-    `chunks` counts 16 bytes of the vector, `rows` the words after those.
-    """
+
+def vector_text(routine: VectorRoutine) -> str:
+    """The C text of a routine, a naked function of one pointer to struct te_gemm."""
     a = Assembly()
     copy_arguments(a)
     loop_entry(a, 4)
@@ -81,7 +83,7 @@ def vector_text(routine: VectorRoutine) -> str:
 def _widen(a: Assembly, rest: int) -> None:
     a.note("the vector to int16: r8 points to it, r12 to the buffer")
     a(f"ldr r8, [sp, #{SLOT['x']}]", f"ldr r12, [sp, #{SLOT['buffer']}]")
-    a(f"ldr lr, [sp, #{SLOT['chunks']}]", f"ldr r9, [sp, #{SLOT['rows']}]")
+    a(f"ldr lr, [sp, #{SLOT['chunks']}]", f"ldr r9, [sp, #{SLOT['quads']}]")
     a("cmp lr, #0", "beq 6f")
     a.label(5)
     a("ldmia r8!, {r0, r2, r4, r6}")

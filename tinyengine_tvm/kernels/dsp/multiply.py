@@ -11,8 +11,7 @@ import numpy as np
 from ...network import Conv2D, Dense, Network, Tensor
 from ..base import Constant
 from ..weighted import bias_with_input_zero_point, pad_channels
-from .fitted import fit, greatest_shift
-from .gather import BYTES_PER_STEP
+from .fitted import Fitted, fit, greatest_shift
 from .outputs import Form, Outputs, Rescale
 from .requantise import rescaling_of, sixteen_bit_safe, two_step
 
@@ -40,7 +39,7 @@ class Sequence:
 
 @lru_cache(maxsize=512)
 def _sequence(
-    layer: Conv2D | Dense, x: Tensor, y: Tensor, mode: str, form: Form
+    layer: Conv2D | Dense, x: Tensor, y: Tensor, mode: str, form: Form, shared: bool
 ) -> Sequence | None:
     network = Network("", mode, {x.name: x, y.name: y}, (layer,), (x.name,), (y.name,))  # type: ignore[arg-type]
     rescaling = rescaling_of(network, layer)
@@ -54,28 +53,40 @@ def _sequence(
     folded = bias_with_input_zero_point(network, layer).astype(np.int64)
     folded += rescaling.bias.astype(np.int64) - layer.bias
     greatest = greatest_shift(rescaling.how, rescaling.bounds)
-    for shift in (*(s for s in COMMON_SHIFTS if s <= greatest), greatest):
+    shifts = [*(s for s in COMMON_SHIFTS if s <= greatest), greatest]
+    # Whether shifts are immediates decides what is fast, and what layers can share.
+    for shift in [None, *shifts] if shared else shifts:
         line = fit(rescaling.how, rescaling.bounds, doublings, limit, shift)
         if line is not None:
-            words = np.stack([line.multiplier, line.rounding])
-            return Sequence("fitted", shift, folded + line.offset, words, True)
+            return _line_sequence(folded, line, shift, doublings)
     steps = two_step(rescaling.how, rescaling.bounds)
     if steps is not None:
-        halves = sixteen_bit_safe(rescaling.how, rescaling.bounds)
+        halves = not shared and sixteen_bit_safe(rescaling.how, rescaling.bounds)
         words = np.stack([steps.doubled, steps.factor])
         return Sequence("two_step_halves" if halves else "two_step", 0, folded, words, False)
     line = fit(rescaling.how, rescaling.bounds, doublings, limit, None)
-    if line is not None:
-        shifts = (line.shift + doublings).astype(np.int32)
-        words = np.stack([line.multiplier, line.rounding, shifts])
-        return Sequence("fitted_each", 0, folded + line.offset, words, True)
-    return None
+    return None if line is None else _line_sequence(folded, line, None, doublings)
 
 
-def sequence_of(network: Network, layer: Conv2D | Dense, form: Form) -> Sequence | None:
-    """The cheapest exact requantisation of sums of weights in this form, or None."""
+def _line_sequence(
+    folded: np.ndarray, line: Fitted, shift: int | None, doublings: np.ndarray
+) -> Sequence:
+    bias, words = folded + line.offset, [line.multiplier, line.rounding]
+    if shift is not None:
+        return Sequence("fitted", shift, bias, np.stack(words), True)
+    words.append((line.shift + doublings).astype(np.int32))
+    return Sequence("fitted_each", 0, bias, np.stack(words), True)
+
+
+def sequence_of(
+    network: Network, layer: Conv2D | Dense, form: Form, shared: bool = False
+) -> Sequence | None:
+    """The fastest exact requantisation of sums of weights in this form, or None.
+
+    shared: rather the one that the most layers have in common.
+    """
     x, y = network.input_of(layer), network.output_of(layer)
-    return _sequence(layer, x, y, network.mode, form)
+    return _sequence(layer, x, y, network.mode, form, shared)
 
 
 def packable(layer: Conv2D | Dense) -> bool:
@@ -91,13 +102,11 @@ def forms_of(network: Network, layer: Conv2D | Dense) -> list[Form]:
     return [f for f in forms if sequence_of(network, layer, f) is not None]
 
 
-def stream(network: Network, layer: Conv2D | Dense, form: Form, steps: np.ndarray) -> np.ndarray:
+def stream(layer: Conv2D | Dense, form: Form, sequence: Sequence, steps: np.ndarray) -> np.ndarray:
     """Words of all blocks of 4 channels: biases, weights, constants; int32, one dimension.
 
     steps: int [steps, 2], indices into a window of the inputs taken together, -1 for none.
     """
-    sequence = sequence_of(network, layer, form)
-    assert sequence is not None, layer.name
     weight = layer.weight.reshape(len(layer.bias), -1)
     padded = pad_channels(weight, BLOCK).astype(np.int64)
     taken = np.where(steps >= 0, padded[:, np.maximum(steps, 0)], 0)
@@ -121,10 +130,10 @@ def stream(network: Network, layer: Conv2D | Dense, form: Form, steps: np.ndarra
     return np.concatenate([wrapped, weights, constants], axis=1).reshape(-1).astype(np.int32)
 
 
-def outputs_of(layer: Conv2D | Dense, sequence: Sequence) -> Outputs:
-    """What the routine does to the sums of this layer."""
+def outputs_of(layer: Conv2D | Dense, sequence: Sequence, shared: bool = False) -> Outputs:
+    """What the routine does to the sums of this layer; shared: with any number of channels."""
     low, high = layer.clamp
-    tail = len(layer.bias) % BLOCK
+    tail = None if shared else len(layer.bias) % BLOCK
     return Outputs(sequence.rescale, sequence.shift, tail, low > -128, high < 127)
 
 
@@ -133,27 +142,28 @@ def sizes(
     layer: Conv2D | Dense,
     outputs: Outputs,
     weights: np.ndarray,
-    steps: int,
+    *,
     entry: int,
+    buffer_bytes: int,
     rows: int,
     length: int,
+    counts: tuple[int, int, int],
     pixels: int,
 ) -> list[int]:
-    """The values of struct te_gemm_sizes.
-
-    weights: the stream; steps: of a window; entry: bytes of the loop that its first round leaves out.
-    """
+    """The values of struct te_gemm_sizes, which explains them. weights: the stream."""
     zero = network.output_of(layer).zero_point
     return [
         len(layer.bias),
         weights.nbytes,
         entry,
-        steps * BYTES_PER_STEP,
+        buffer_bytes,
         # Pairs of outputs are saturated as unsigned numbers.
         zero + (128 if outputs.rescale == "two_step_halves" else 0),
         rows,
         length,
+        *counts,
         *((bound & 0xFF) * 0x01010101 for bound in layer.clamp),
+        (len(layer.bias) - 1) % BLOCK + 1,
         pixels,
     ]
 

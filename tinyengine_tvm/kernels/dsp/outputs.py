@@ -27,12 +27,12 @@ class Outputs:
     """What sums become.
 
     shift: the immediate of the requantisation's shift (fitted only); tail: channels beyond the last
-    multiple of 4; low, high: whether the clamp is narrower than int8 there.
+    multiple of 4, or None: any number; low, high: whether the clamp is narrower than int8 there.
     """
 
     rescale: Rescale
     shift: int
-    tail: int
+    tail: int | None
     low: bool
     high: bool
 
@@ -108,18 +108,24 @@ def store(a: Assembly, outputs: Outputs, pixels: Pixels, block: int) -> None:
     words = [f"str {p[0]}, [{X0}, {X1}]" for p in pixels[1:]]
     words += [f"str {one}, [{X0}], #4", f"str {X0}, [sp]"]
     a(f"ldm sp, {{{X0}, {X1}, {W0}}}")
-    if outputs.tail:
-        a(f"cmp {WEIGHTS}, {W0}", "beq 5f")
-        a(*words, f"b.w {block}b")
-        a.label(5)
-        a.note(f"the last {outputs.tail} channels")
-        a(f"add {W1}, {X0}, {X1}")
-        for value, at in (*((p[0], W1) for p in pixels[1:]), (one, X0)):
-            post = f", #{outputs.tail}" if at == X0 and outputs.tail < 3 else ""
-            store = "strb" if outputs.tail == 1 else "strh"
-            if outputs.tail == 3:
-                a(f"strh {value}, [{at}], #2", f"lsr {value}, #16", f"strb {value}, [{at}], #1")
-            else:
-                a(f"{store} {value}, [{at}]{post}")
-    else:
+    if outputs.tail == 0:
         a(*words, f"cmp {WEIGHTS}, {W0}", f"bne.w {block}b")
+        return
+    a(f"cmp {WEIGHTS}, {W0}", "beq 5f", *words, f"b.w {block}b")
+    a.label(5)
+    a.note(f"the last {outputs.tail or ''} channels".replace("  ", " "))
+    a(f"add {W1}, {X0}, {X1}")
+    places = (*((p[0], W1) for p in pixels[1:]), (one, X0))
+    if outputs.tail is None:
+        a(f"ldr {W0}, [sp, #{SLOT['last']}]")
+        a.label(11)
+        for value, at in places:
+            a(f"strb {value}, [{at}], #1", f"lsr {value}, #8")
+        a(f"subs {W0}, #1", "bne 11b")
+        return
+    for value, at in places:
+        post = f", #{outputs.tail}" if at == X0 and outputs.tail < 3 else ""
+        if outputs.tail == 3:
+            a(f"strh {value}, [{at}], #2", f"lsr {value}, #16", f"strb {value}, [{at}], #1")
+        else:
+            a(f"{'strb' if outputs.tail == 1 else 'strh'} {value}, [{at}]{post}")

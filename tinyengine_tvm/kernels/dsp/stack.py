@@ -20,9 +20,12 @@ FIELDS = (
     "zero_point",
     "rows",
     "chunks",
+    "quads",
+    "singles",
     "row_gap",
     "low",
     "high",
+    "last",
 )
 """The fields of struct te_gemm, a word each, in the order of the C header."""
 SLOT = {name: 4 * i for i, name in enumerate((*FIELDS, "rows_left"))}
