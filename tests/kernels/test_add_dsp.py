@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.kernel_harness import Case, case_of
+from tests.kernels.in_place import in_place
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
 from tests.random_layers import clamp, one_layer, quantisation, values
 from tinyengine_tvm.kernels.add import KERNELS, reference
@@ -128,3 +129,9 @@ def test_a_wrong_table_is_refused():
 def test_needs_the_dsp_extension():
     case = pairs("tflite", (0.0417, 0.0293, 0.0511))
     assert not KERNEL.supports(case.network, case.layer, get_target("cortex-m3"))
+
+
+@pytest.mark.parametrize("operand", [0, 1])
+def test_the_output_may_lie_over_an_operand(operand):
+    require_board()
+    check_on_board([in_place(case, operand) for case in cases(50, 6)])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.kernel_harness import Case, case_of
+from tests.kernels.in_place import in_place
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
 from tests.random_layers import average_pool, max_pool, mean, one_layer, quantisation, values
 from tinyengine_tvm.kernels.registry import kernels_for
@@ -102,3 +103,17 @@ def test_price():
     assert average.instructions / 8000 < 2.0
     assert largest.instructions / (256 * 32) < 2.5
     assert means.instructions / 1440 < 6.0
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_the_output_may_lie_over_the_input(kind):
+    require_board()
+    given = [c for c in cases(kind, 80, 7) if c.kernel.overlap(c.network, c.layer, {})]
+    assert len(given) > 15
+    check_on_board([in_place(c) for c in given])
+
+
+def test_padding_forbids_it():
+    padded = [c for c in cases("max", 60, 8) if c.layer.padding]
+    assert padded
+    assert not any(c.kernel.overlap(c.network, c.layer, {}) for c in padded)

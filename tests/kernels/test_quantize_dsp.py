@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.kernel_harness import Case, case_of
+from tests.kernels.in_place import in_place
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
 from tests.random_layers import one_layer
 from tinyengine_tvm.kernels.quantize import KERNELS
@@ -72,3 +73,11 @@ def test_needs_fpu_and_dsp():
     given = case(np.random.default_rng(0), "tflite", 4)
     for core, expected in (("cortex-m4", True), ("cortex-m3", False), ("host", False)):
         assert KERNEL.supports(given.network, given.layer, get_target(core)) is expected
+
+
+@pytest.mark.parametrize("mode", ["tflite", "onnx"])
+def test_the_output_may_lie_over_the_input(mode):
+    require_board()
+    rng = np.random.default_rng(4)
+    given = [case(rng, mode, int(rng.integers(1, 100)), 0.05) for _ in range(30)]
+    check_on_board([in_place(c) for c in given])

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..network import Clip, Network
 from .base import Code, Configuration, Function, Kernel, Operands
+from .dsp.bytes import ClipDsp
 
 
 def reference(network: Network, layer: Clip, inputs: list[np.ndarray]) -> np.ndarray:
@@ -42,5 +43,5 @@ class ClipPortable(Kernel[Clip]):
         return Code(functions=(Function("te_clip_s8", TEXT, ("te_clamp",)),), call=call)
 
 
-KERNELS: tuple[Kernel[Clip], ...] = (ClipPortable(),)
+KERNELS: tuple[Kernel[Clip], ...] = (ClipDsp(), ClipPortable())
 REFERENCE = {Clip: reference}

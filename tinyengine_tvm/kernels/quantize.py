@@ -11,6 +11,7 @@ import numpy as np
 from ..network import Dequantize, Network, Quantize, Requantize
 from ..network.arithmetic import multiply_by_quantised_multiplier, quantise_multiplier
 from .base import Code, Configuration, Constant, Function, Kernel, Operands, render
+from .dsp.bytes import RequantizeDsp
 from .dsp.quantize import QuantizeFpu
 from .floats import c_float, dequantise, quantise_half_away, quantise_half_even
 
@@ -136,6 +137,7 @@ def _call(values: str) -> Any:
 
 KERNELS: tuple[Kernel[Any], ...] = (
     QuantizeFpu(),
+    RequantizeDsp(requantize_reference),
     QuantizePortable(),
     DequantizePortable(),
     RequantizePortable(),
