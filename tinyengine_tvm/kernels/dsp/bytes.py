@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """clip and requantize on the DSP extension: whole words, and tables read eight times per iteration.
 
-A clip takes a load, SSUB8 and SEL for either bound that can be reached, and a store per four bytes:
-1 to 1.5 instructions per byte. A requantisation takes three per byte: two loads and a store.
+A clip takes a load, SSUB8 and SEL for either bound that can be reached, and a store per four bytes,
+with the loop 1.5 to 2 instructions per byte. A requantisation takes two loads and a store per byte.
 """
 
 from __future__ import annotations
