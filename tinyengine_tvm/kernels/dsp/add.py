@@ -52,9 +52,7 @@ class AddDsp(Kernel[Add]):
     ) -> Configuration:
         return {"words": 1 if objective == "size" else 2}
 
-    def overlap(
-        self, network: Network, layer: Add, configuration: Configuration
-    ) -> dict[int, int]:
+    def overlap(self, network: Network, layer: Add, configuration: Configuration) -> dict[int, int]:
         """All of it: each word is read before it is written at the same place or before."""
         size = network.output_of(layer).nbytes
         return {0: size, 1: size}
