@@ -32,8 +32,17 @@ def mve_cases(kind: str, count: int, seed: int) -> list[Case]:
     return taken
 
 
-@pytest.mark.parametrize("kind", ["points", "windows"])
+@pytest.mark.parametrize("kind", ["points", "windows", "dense"])
 def test_random_layers(kind: str) -> None:
     require_board(BOARD)
     for batch in batches(mve_cases(kind, thorough(100, 1000), 1), 100):
         check_on_board(batch, board=BOARD, target="cortex-m55")
+
+
+@pytest.mark.parametrize("kind", ["points", "windows", "dense"])
+def test_output_over_input(kind: str) -> None:
+    require_board(BOARD)
+    cases = mve_cases(kind, thorough(60, 400), 2)
+    overlapping = [c for c in cases if c.kernel.overlap(c.network, c.layer, c.configuration)[0] > 0]
+    assert len(overlapping) > len(cases) // 4
+    check_on_board(overlapping, board=BOARD, target="cortex-m55", overlapped=True)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
@@ -47,6 +49,28 @@ def gemm_scratch(network: Network, layer: Conv2D | Dense, configuration: Configu
         return int(configuration["room"]) * padded
     depth = geometry_of(network, layer).depth
     return 0 if padded == depth else (PIXELS - 1) * depth + padded
+
+
+def gemm_overlap(
+    network: Network, layer: Conv2D | Dense, configuration: Configuration
+) -> Mapping[int, int]:
+    """Pixels are computed in blocks, whose windows have been copied, or are read until they end."""
+    g = geometry_of(network, layer)
+    points = _points(network, layer)
+    pixels = np.arange(g.out_height * g.out_width)
+    row, column = np.divmod(pixels, g.out_width)
+    top, left = np.maximum(row * g.sy - g.pad_top, 0), np.maximum(column * g.sx - g.pad_left, 0)
+    first_read = (top * g.width + left) * g.depth
+    # Windows over the upper border begin in the same row, so later ones may begin further left.
+    first_read = np.minimum.accumulate(first_read[::-1])[::-1]
+    block = PIXELS if points else int(configuration["room"])
+    # Rooms that aren't filled are taken in whole fours first.
+    starts = np.union1d(pixels[::block], len(pixels) // PIXELS * PIXELS)
+    starts = starts[starts < len(pixels)]
+    written = np.append(starts[1:], len(pixels)) * g.channels
+    needed = first_read[starts]
+    lead = np.max(written - needed) if points else np.max(written[:-1] - needed[1:], initial=0)
+    return {0: max(0, len(pixels) * g.channels - max(0, int(lead)))}
 
 
 def gemm_code(network: Network, layer: Conv2D | Dense, configuration: Configuration) -> Code:
@@ -105,6 +129,11 @@ class Conv2DMve(Kernel[Conv2D]):
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
         return gemm_scratch(network, layer, configuration)
+
+    def overlap(
+        self, network: Network, layer: Conv2D, configuration: Configuration
+    ) -> Mapping[int, int]:
+        return gemm_overlap(network, layer, configuration)
 
     def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
         return gemm_code(network, layer, configuration)

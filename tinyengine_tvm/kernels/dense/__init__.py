@@ -3,8 +3,9 @@
 
 from ...network import Dense
 from .dsp_gemm import DenseGemm
+from .mve import DenseMve, DenseRowsMve
 from .portable import DensePortable
 from .semantics import dense_reference
 
-KERNELS = (DenseGemm(), DensePortable())
+KERNELS = (DenseMve(), DenseRowsMve(), DenseGemm(), DensePortable())
 REFERENCE = {Dense: dense_reference}
