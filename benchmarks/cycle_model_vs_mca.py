@@ -68,8 +68,10 @@ def repeated(model: CycleModel, block: Sequence[Instruction]) -> float:
 
 def mca_cycles(core: str, lines: Sequence[str]) -> float | None:
     """llvm-mca's cycles per pass of assembly lines; None where it cannot read them."""
-    # Where a branch goes is of no matter to it, only that there is a label.
-    text = "\n".join(re.sub(r"\b[0-9a-f]+ <.*>$", ".Lelsewhere", line) for line in lines)
+    # Where a branch goes is of no matter to it, only that there is a label; and LLVM refuses the
+    # suffix of width on some instructions that have but one.
+    labelled = [re.sub(r"\b[0-9a-f]+ <.*>$", ".Lelsewhere", line) for line in lines]
+    text = "\n".join(re.sub(r"^(\S+)\.[nw]\b", r"\1", line) for line in labelled)
     source = f".syntax unified\n.thumb\n{text}\n.Lelsewhere:\n"
     totals = []
     for passes in (100, 200):

@@ -45,6 +45,24 @@ def test_a_branch_that_was_never_taken_costs_one_cycle(assemble):
     assert list(cycles.values()) == [7, 7, 7]
 
 
+def test_a_call_costs_its_branch_though_all_counts_are_equal(assemble):
+    code = assemble("bl 1f; ldr r0, [r1]; bx lr; 1: bx lr")
+    call, load, end, inner = (i.address for i in code)
+    (cycles,) = spent(
+        code, AddressCounts(dict.fromkeys((call, load, end, inner), 4), {call: 4, end: 4, inner: 4})
+    )
+    assert cycles == {call: 4 * 3, load: 4 * 2, end: 4 * 3, inner: 4 * 3}
+
+
+def test_only_what_was_not_taken_arrives_from_above(assemble):
+    # IT folds onto the 16-bit branch above it, which 4 of 10 pass; the other 6 come from below.
+    code = assemble("beq 2f; 1: it ne; movne r0, #1; bx lr; 2: b 1b")
+    beq, it, mov, end, back = (i.address for i in code)
+    executed = {beq: 10, it: 10, mov: 10, end: 10, back: 6}
+    (cycles,) = spent(code, AddressCounts(executed, {beq: 6, end: 10, back: 6}))
+    assert cycles == {beq: 10 + 6 * 2, it: 6, mov: 10, end: 30, back: 18}
+
+
 def test_unexecuted_code_between_costs_nothing(assemble):
     code = assemble("cmp r0, #0; beq 1f; mov r1, r2; 1: ldr r3, [r1]")
     compare, branch, skipped, load = (i.address for i in code)
