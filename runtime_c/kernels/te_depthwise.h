@@ -8,10 +8,11 @@ struct te_depthwise_work {
     int32_t zero_in;   /* the input's zero point in all four bytes */
     int32_t zero_out;
     int32_t count;     /* channels to compute */
-    int32_t rows;      /* rows to compute or to spread */
+    int32_t rows;      /* rows to compute */
     int32_t blocks;    /* full blocks in a row of the output */
     int32_t rest;      /* columns after the last full block */
     int32_t quads;     /* spreading: steps of four pixels in the middle of a row */
+    int32_t in_rows;   /* spreading: rows */
 };
 
 typedef void te_depthwise_spread(
@@ -30,6 +31,7 @@ struct te_depthwise {
     int32_t pad_top;
     int32_t band;       /* rows of the output per band */
     int32_t pitch;      /* bytes from one row of the plane to the next, all channels of the group */
+    int32_t channel_row; /* bytes from one channel's row to the next channel's */
     int32_t record;     /* words of constants per channel */
     int32_t padding;    /* a word of padding in the plane */
     const int32_t *records;
@@ -79,53 +81,67 @@ TE_ASSEMBLY static void te_depthwise_move(
         "   bx lr\n");
 }
 
-static void te_depthwise_run(
-    const int8_t *x, int8_t *y, void *scratch, const struct te_depthwise *layer)
+/* One group of channels, band after band. */
+static void te_depthwise_bands(const int8_t *x, int8_t *y, int32_t *plane, int32_t skipped,
+    const int32_t *records, struct te_depthwise_work *work, const struct te_depthwise *layer)
 {
-    const int32_t *records = layer->records;
-    struct te_depthwise_work work = layer->work;
     const int32_t pitch = layer->pitch / 4;
     const int32_t in_step = layer->band * layer->stride;
     const int32_t shared = layer->kernel - layer->stride;
     const int32_t plane_rows = in_step + shared;
+    int32_t taken = 0;
+    int32_t first = layer->pad_top;
+    te_depthwise_fill(plane, first * pitch, layer->padding);
+    for (int32_t done = 0; done < layer->out_height; done += layer->band) {
+        const int32_t left = layer->height - taken;
+        int32_t wanted = plane_rows - first;
+        work->in_rows = left < wanted ? left : wanted;
+        if (work->in_rows > 0) {
+            layer->spread(x, plane + first * pitch, NULL, work);
+            x += work->in_rows * layer->row;
+            taken += work->in_rows;
+            wanted -= work->in_rows;
+            first += work->in_rows;
+        }
+        te_depthwise_fill(plane + first * pitch, wanted * pitch, layer->padding);
+        work->rows = layer->out_height - done;
+        if (work->rows > layer->band) {
+            work->rows = layer->band;
+        }
+        layer->compute((const int8_t *)plane + skipped, y, records, work);
+        y += work->rows * work->out_row;
+        te_depthwise_move(plane, shared * pitch, plane + in_step * pitch);
+        first = shared;
+    }
+}
+
+static void te_depthwise_run(
+    const int8_t *x, int8_t *y, void *scratch, const struct te_depthwise *layer)
+{
+    struct te_depthwise_work work = layer->work;
+    const int32_t *records = layer->records;
+    const int32_t pitch = layer->pitch / 4;
+    const int32_t bands = layer->band < layer->out_height;
+    const int32_t rows = layer->band * layer->stride + layer->kernel - layer->stride;
     int32_t *const plane = scratch;
-    te_depthwise_fill(plane, plane_rows * pitch, layer->padding);
+    te_depthwise_fill(plane, rows * pitch, layer->padding);
+    work.rows = layer->out_height;
+    work.in_rows = rows - layer->pad_top;
+    if (work.in_rows > layer->height) {
+        work.in_rows = layer->height;
+    }
     for (int32_t channel = 0; channel < work.channels; channel += layer->group) {
         /* A last group that isn't full begins earlier, so that it reads nothing after its pixel. */
         const int32_t left = work.channels - channel;
-        const int32_t count = left < layer->group ? left : layer->group;
-        const int32_t skipped = layer->group - count;
-        const int8_t *source = x + channel - skipped;
-        int8_t *out = y + channel;
-        int32_t taken = 0;
-        int32_t first = layer->pad_top;
-        if (layer->band < layer->out_height) {
-            te_depthwise_fill(plane, layer->pad_top * pitch, layer->padding);
+        work.count = left < layer->group ? left : layer->group;
+        const int32_t first = channel - layer->group + work.count;
+        const int32_t skipped = (channel - first) * layer->channel_row;
+        if (bands) {
+            te_depthwise_bands(x + first, y + channel, plane, skipped, records, &work, layer);
+        } else {
+            layer->spread(x + first, plane + layer->pad_top * pitch, NULL, &work);
+            layer->compute((const int8_t *)plane + skipped, y + channel, records, &work);
         }
-        for (int32_t done = 0; done < layer->out_height; done += layer->band) {
-            int32_t wanted = plane_rows - first;
-            work.rows = layer->height - taken < wanted ? layer->height - taken : wanted;
-            if (work.rows > 0) {
-                layer->spread(source, plane + first * pitch, NULL, &work);
-                source += work.rows * layer->row;
-                taken += work.rows;
-                wanted -= work.rows;
-                first += work.rows;
-            }
-            if (layer->band < layer->out_height) {
-                te_depthwise_fill(plane + first * pitch, wanted * pitch, layer->padding);
-            }
-            work.rows = layer->out_height - done < layer->band ? layer->out_height - done
-                                                               : layer->band;
-            work.count = count;
-            layer->compute((const int8_t *)plane + skipped * (layer->pitch / layer->group), out,
-                records, &work);
-            out += work.rows * work.out_row;
-            if (done + layer->band < layer->out_height) {
-                te_depthwise_move(plane, shared * pitch, plane + in_step * pitch);
-                first = shared;
-            }
-        }
-        records += count * layer->record;
+        records += work.count * layer->record;
     }
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .lanes import LaneRoutine
+from .lanes import LaneRoutine, Trim, can_trim, worth_trimming
 from .plane import Plane, call_statement, fits_in_place, free_scratch
-from .spread import QUAD, middle_quads, spread_text
+from .spread import QUAD, Lanes, middle_quads, spread_text
 from .wide import WideStride2, best_columns, most_columns
 
 HELPERS = (HELPER, "te_depthwise")
@@ -25,7 +26,8 @@ LANE_BITS = 21
 class DepthwiseLanes(Kernel[DepthwiseConv2D]):
     """Stride 1, kernels of up to 8 columns, channel by channel with four products per instruction.
 
-    Configurations: `band`, rows of the output at a time.
+    Configurations: `band`, rows of the output at a time; `trim`, whether rows of padding are passed
+    over, which needs the whole plane at once.
     """
 
     name = "depthwise_s8_lanes_dsp"
@@ -47,8 +49,11 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
         self, network: Network, layer: DepthwiseConv2D, target: Target
     ) -> Sequence[Configuration]:
         g = geometry_of(network, layer)
-        default = self.choose(network, layer, target, "speed")
-        return [default, *({"band": b} for b in _bands(g) if b != default["band"])]
+        space = [self.choose(network, layer, target, "speed")]
+        space += [{"band": b, "trim": False} for b in _bands(g)]
+        if _trimmable(network, layer):
+            space.append({"band": g.out_height, "trim": True})
+        return [c for i, c in enumerate(space) if c not in space[:i]]
 
     def choose(
         self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
@@ -56,12 +61,20 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
         g = geometry_of(network, layer)
         allowed = free_scratch(network, layer)
         bands = _bands(g)
-        return {"band": max([b for b in bands if _lane_plane(g, b).bytes <= allowed] or bands[:1])}
+        if (
+            _trimmable(network, layer)
+            and worth_trimming(_trim(g), g.kh, (g.kw + 1) // 2, g.out_width // 2 + 1)
+            and _lane_plane(g, g.out_height, True).bytes <= allowed
+        ):
+            return {"band": g.out_height, "trim": True}
+        fitting = [b for b in bands if _lane_plane(g, b, False).bytes <= allowed]
+        return {"band": max(fitting or bands[:1]), "trim": False}
 
     def scratch(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
     ) -> int:
-        return _lane_plane(geometry_of(network, layer), configuration["band"]).bytes
+        g = geometry_of(network, layer)
+        return _lane_plane(g, configuration["band"], configuration["trim"]).bytes
 
     def in_place(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
@@ -73,16 +86,19 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
         g = geometry_of(network, layer)
         prepared = prepare(network, layer, scaled_taps=False)
         assert prepared is not None
-        plane = _lane_plane(g, configuration["band"])
-        routine = LaneRoutine(g.kh, g.kw, g.out_width, plane.row, prepared.finish)
+        trimmed = configuration["trim"]
+        plane = _lane_plane(g, configuration["band"], trimmed)
+        trim = _trim(g) if trimmed else None
+        routine = LaneRoutine(g.kh, g.kw, g.out_width, plane.row, prepared.finish, trim)
         name = f"{g.kh}x{g.kw}_w{g.out_width}_{prepared.finish.label}"
-        spread = spread_text(g.pad_left, g.width, plane.row, g.width <= 12, lanes=True)
+        lanes: Lanes = "centred" if trimmed else "plain"
+        spread = spread_text(g.pad_left, g.width, plane.row, g.width <= 12, lanes)
         functions = (
             Function(f"te_spread_lanes_w{g.width}_left{g.pad_left}", spread, HELPERS),
             Function(f"te_depthwise_lanes_{name}", routine.text(), HELPERS),
         )
-        record = _lane_record(prepared, g)
         zeros = network.input_of(layer).zero_point, network.output_of(layer).zero_point
+        record = _lane_record(prepared, g, zeros[0] if trimmed else 0)
 
         def call(operands: Operands, names: Sequence[str]) -> str:
             return call_statement(
@@ -95,6 +111,7 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
                 zero_in=zeros[0] & 0xFF,
                 zero_out=zeros[1],
                 distance=LANE_BITS,
+                centred=trimmed,
             )
 
         return Code(functions, (Constant("record", record),), call)
@@ -219,22 +236,43 @@ def _lane_row(g: Geometry, band: int) -> int:
     return row if band == g.out_height else row + -row % 32
 
 
-def _lane_plane(g: Geometry, band: int) -> Plane:
+def _lane_plane(g: Geometry, band: int, trimmed: bool) -> Plane:
+    if trimmed:
+        # A plane of the input's rows alone: as if the kernel had just the rows that fit it.
+        g = replace(g, pad_top=0, pad_bottom=0, kh=g.height - g.out_height + 1)
     return Plane(g, band, _lane_row(g, band), group=1, rows_at_once=1)
+
+
+def _trim(g: Geometry) -> Trim:
+    # Padding below that no window reaches doesn't count.
+    return Trim(g.pad_top, g.out_height - 1 + g.kh - g.pad_top - g.height, g.out_height)
+
+
+def _trimmable(network: Network, layer: DepthwiseConv2D) -> bool:
+    """Whether rows can be passed over, and the lanes hold values less the zero point as well."""
+    g = geometry_of(network, layer)
+    zero = network.input_of(layer).zero_point
+    taps = int(np.abs(layer.weight.astype(np.int64)).sum(axis=(0, 1)).max())
+    fits = taps * max(128 + zero, 127 - zero) < 1 << (LANE_BITS - 1)
+    return fits and can_trim(_trim(g), g.kh, (g.kw + 1) // 2)
 
 
 def _stride2_plane(g: Geometry, band: int) -> Plane:
     return Plane(g, band, Plane.tight_row(g), group=QUAD, rows_at_once=1)
 
 
-def _lane_record(p: Prepared, g: Geometry) -> np.ndarray:
-    """Per channel: the words of taps, bias less the start of the lanes, and the two constants."""
+def _lane_record(p: Prepared, g: Geometry, zero: int) -> np.ndarray:
+    """Per channel: the words of taps, bias less the start of the lanes, and the two constants.
+
+    zero: the zero point, if the plane's values come without it.
+    """
     words = []
     for y in range(g.kh):
         for x in range(0, g.kw, 2):
             second = p.taps[y, x + 1] if x + 1 < g.kw else 0
             words.append(second + (p.taps[y, x] << LANE_BITS))
-    return as_words([*words, p.bias - (1 << (LANE_BITS - 1)), p.multiplier, p.rounding])
+    bias = p.bias + zero * p.taps.sum(axis=(0, 1)) - (1 << (LANE_BITS - 1))
+    return as_words([*words, bias, p.multiplier, p.rounding])
 
 
 def _stride2_record(p: Prepared, g: Geometry) -> np.ndarray:

@@ -12,6 +12,7 @@ the low and the middle lane, so that neither borrows from its neighbour while |s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..dsp.routine import Routine
 from .rows import ARGUMENTS, Finish
@@ -24,10 +25,8 @@ LANE_ZERO = 36
 HIGH = 40  # the high word of the last pair before this block
 LANE_STEP = 44
 LANE_LAST = 48  # the plane's pointer after the last row
-PAIRS_END = 52  # the plane's pointer after the row's middle blocks
-LANE_RECORD = 56
-ROW_POINTERS = 60  # plane and output at the beginning of the row
-LANE_PLANE = 64
+SKIP = 60  # bytes of code that a block skips at the top: blocks of three pairs, of two or fewer
+LEAVE = 68  # the flags that say where a block leaves at the bottom
 TAPS = 72
 
 
@@ -41,12 +40,60 @@ def split(pairs: int) -> list[int]:
     return sizes
 
 
+@dataclass(frozen=True)
+class Trim:
+    """Rows of the kernel that lie in the padding aren't multiplied; the plane holds no such rows.
+
+    A row of the output enters each block where its first real row is, and leaves it by one of the
+    condition flags: no instruction of a block changes them. Since rows of padding add nothing then,
+    the plane holds the input less its zero point.
+    """
+
+    top: int
+    bottom: int
+    """Rows of padding, bottom at most 3."""
+    height: int
+    """Rows of the output, at most 32."""
+
+
+def can_trim(trim: Trim, kh: int, words: int) -> bool:
+    """Whether a routine for a kernel of `kh` rows of `words` words can pass over these rows."""
+    within = 0 <= trim.bottom <= 3 and trim.height <= 32
+    # Every row of the output needs one of the input, and entering must come before leaving.
+    return within and words >= 2 and trim.top + trim.bottom < kh and min(_needed(trim, kh)) > 0
+
+
+def _needed(trim: Trim, kh: int) -> list[int]:
+    """Rows of the kernel that are multiplied, per row of the output."""
+    last = [min(kh, kh - trim.bottom + trim.height - 1 - y) for y in range(trim.height)]
+    return [end - max(0, trim.top - y) for y, end in enumerate(last)]
+
+
+def worth_trimming(trim: Trim, kh: int, words: int, pairs: int) -> bool:
+    """Whether the multiplications that are spared outnumber the instructions that choose."""
+    sizes = split(pairs)
+    row = sum((words + 1) // 2 + (n + words) // 2 + n * words for n in sizes)
+    needed = _needed(trim, kh)
+    cost = trim.height * (10 + len(sizes) * (2 + trim.bottom))
+    return sum(kh - n for n in needed) * row > cost
+
+
 class LaneRoutine:
     """The routine of one kernel size and output width; `row` is the bytes of a row of the plane."""
 
-    def __init__(self, kh: int, kw: int, out_width: int, row: int, finish: Finish) -> None:
+    def __init__(
+        self,
+        kh: int,
+        kw: int,
+        out_width: int,
+        row: int,
+        finish: Finish,
+        trim: Trim | None = None,
+    ) -> None:
         self.kh, self.kw, self.out_width, self.row, self.finish = kh, kw, out_width, row, finish
+        self.trim = trim
         self.words = (kw + 1) // 2
+        self.largest = max(split(out_width // 2 + 1))
         self.frame = TAPS + 4 * kh * self.words
         self.frame += -self.frame % 8 + 4
 
@@ -75,12 +122,19 @@ class LaneRoutine:
             r.op(f"strd r5, r6, [sp, #{at}]")
         r.ops("mov {in}, r0", "mov {out}, r1", f"add r3, sp, #{TAPS}")
         self._load_taps(r)
+        if self.trim is not None:
+            self._start_trim(r, self.trim)
         r.label("row")
         sizes = split(self.out_width // 2 + 1)
         pair = 0
         for number, size in enumerate(sizes):
             self._block(r, pair, size, last=number == len(sizes) - 1)
             pair += size
+        if self.trim is not None:
+            r.ops(f"ldrd r0, r1, [sp, #{SKIP}]", f"sub r0, r0, #{self._row_code(3)}")
+            r.ops(f"sub r1, r1, #{self._row_code(2)}", "usat r0, #15, r0", "usat r1, #15, r1")
+            r.ops(f"strd r0, r1, [sp, #{SKIP}]", f"ldr r0, [sp, #{LEAVE}]")
+            r.ops("lsl r0, r0, #1", f"str r0, [sp, #{LEAVE}]")
         r.ops(f"add {{in}}, {{in}}, #{self.row}", f"ldr r0, [sp, #{LANE_LAST}]")
         r.ops("cmp {in}, r0", "bne.w @row", f"add sp, #{self.frame}", "pop {{r4-r11, pc}}")
         return r.text(
@@ -103,11 +157,34 @@ class LaneRoutine:
             "ldmia r2, {{r4-r6}}", f"str r4, [sp, #{BIAS}]", f"strd r5, r6, [sp, #{LANE_CONSTANTS}]"
         )
 
+    def _row_code(self, size: int) -> int:
+        """Bytes of the code for a row of the kernel: every instruction takes four."""
+        size = min(size, self.largest)
+        return 4 * ((self.words + 1) // 2 + (size + self.words) // 2 + size * self.words)
+
+    def _start_trim(self, r: Routine, trim: Trim) -> None:
+        r.op(f"sub {{in}}, {{in}}, #{trim.top * self.row}", "the window begins above the plane")
+        r.ops(f"ldr r0, [sp, #{LANE_LAST}]", f"sub r0, r0, #{trim.top * self.row}")
+        r.ops(f"str r0, [sp, #{LANE_LAST}]", f"movw r0, #{trim.top * self._row_code(3)}")
+        r.ops(f"movw r1, #{trim.top * self._row_code(2)}", f"strd r0, r1, [sp, #{SKIP}]")
+        r.op(f"mov r0, #{0x80000000 >> (trim.height - 1)}")
+        r.op(f"str r0, [sp, #{LEAVE}]")
+
+    def _enter(self, r: Routine, first: int, size: int) -> None:
+        if first == 0 or self.finish.clamp != (-128, 127):
+            r.ops(f"ldr r10, [sp, #{LEAVE}]", "msr APSR_nzcvq, r10")
+        at = SKIP if size == 3 else SKIP + 4
+        r.op(f"ldr r10, [sp, #{at}]", "what lies above the plane")
+        r.op("add pc, pc, r10")
+        r.op("nop", "passed over: the program counter reads four bytes ahead")
+
     def _block(self, r: Routine, first: int, size: int, last: bool) -> None:
         r.note(f"pairs {first} to {first + size - 1}")
         r.op(f"ldm sp, {{{{r0-r{2 * size - 1}}}}}")
         taps = [f"{{t{i}}}" for i in range(self.words)]
         loaded = size + self.words - 1
+        if self.trim is not None:
+            self._enter(r, first, size)
         for row in range(self.kh):
             base = TAPS + 4 * self.words * row
             for word in range(0, self.words, 2):
@@ -120,6 +197,10 @@ class LaneRoutine:
                         if 0 <= index - pair < self.words:
                             tap = taps[index - pair]
                             r.op(f"smlal {{lo{pair}}}, {{hi{pair}}}, {x}, {tap}")
+            left = self.kh - 1 - row
+            if self.trim is not None and 0 < left <= self.trim.bottom:
+                r.op(f"b{_CONDITIONS[self.trim.bottom - left]}.w @sums_{first}", "the last row")
+        r.label(f"sums_{first}")
         self._finish(r, first, size, last)
 
     def _finish(self, r: Routine, first: int, size: int, last: bool) -> None:
@@ -154,6 +235,9 @@ class LaneRoutine:
                 r.op("add {out}, {out}, r1, lsl #1")
         if len(order) % 2:
             r.op("add {out}, {out}, r1")
+
+
+_CONDITIONS = ("mi", "eq", "cs")
 
 
 def _load(r: Routine, names: Sequence[str], place: str) -> None:

@@ -89,16 +89,20 @@ def call_statement(
     zero_in: int,
     zero_out: int,
     distance: int = 16,
+    centred: bool = False,
 ) -> str:
     """The statement that runs a layer: names are the spreading and the convolving routine.
 
     block: columns per block; quads: fours in the middle of a row; record: words per channel; zero_in:
-    the zero point as a byte; distance: bits between two columns in a word of the plane.
+    the zero point as a byte; distance: bits between two columns in a word of the plane; centred:
+    whether the plane's values come without the zero point.
     """
     g = plane.geometry
     packed = zero_in * 0x01010101
     value = (zero_in ^ 0x80) - 0x80
     padding = (value + (value << distance)) & 0xFFFFFFFF
+    if centred:
+        padding = 0
     if distance == 16:
         padding = (value & 0xFFFF) * 0x10001
     signed = [v - (1 << 32) if v >> 31 else v for v in (packed, padding)]
@@ -122,6 +126,7 @@ def call_statement(
         "pad_top": g.pad_top,
         "band": plane.band,
         "pitch": plane.pitch,
+        "channel_row": plane.row,
         "record": record,
         "padding": signed[1],
         "records": operands.constant("record"),

@@ -9,6 +9,7 @@ belong to one channel: 20 instructions for four pixels of four channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ..dsp.routine import Routine
 
@@ -28,12 +29,13 @@ ARGUMENTS = (
     "const void *unused",
     "const struct te_depthwise_work *work",
 )
+Lanes = Literal["plain", "centred"] | None
 QUAD = 4
 """Pixels per step."""
 _PLACES = ("[{from}]", "[{from}, {step}]", "[{from}, {step}, lsl #1]", "[{from}, {step3}]")
 _FURTHER = {1: "{step}", 2: "{step}, lsl #1", 3: "{step3}", 4: "{step}, lsl #2"}
 # Bytes from the start of te_depthwise_work.
-CHANNELS, ZERO_IN, ROWS, QUADS = 0, 8, 20, 32
+CHANNELS, ZERO_IN, QUADS, ROWS = 0, 8, 32, 36
 
 
 def row_groups(left: int, width: int) -> list[list[int | None]]:
@@ -48,14 +50,14 @@ def middle_quads(left: int, width: int) -> int:
     return sum(None not in g for g in row_groups(left, width)[bool(left) :])
 
 
-def spread_text(left: int, width: int, row: int, unrolled: bool, lanes: bool = False) -> str:
+def spread_text(left: int, width: int, row: int, unrolled: bool, lanes: Lanes = None) -> str:
     """The routine for rows of `width` pixels after `left` columns of padding.
 
     `row` is the bytes from one channel's row to the next in the plane. Without `unrolled` the text
     depends on the width only through its remainder. With `lanes` it takes a single channel and writes
-    words of two columns, 21 bits apart.
+    words of two columns, 21 bits apart: the values as they are, or less the zero point.
     """
-    group_of = _lanes if lanes else _group
+    group_of = {None: _group, "plain": _lanes, "centred": _centred_lanes}[lanes]
     pitch = row if lanes else 4 * row
     groups = row_groups(left, width)
     quads = middle_quads(left, width)
@@ -69,6 +71,8 @@ def spread_text(left: int, width: int, row: int, unrolled: bool, lanes: bool = F
     r.op(f"ldr {{zero}}, [r3, #{ZERO_IN}]", "padding, four bytes")
     if lanes:
         r.op("sxtb {zero}, {zero}")
+    if lanes == "centred":
+        r.op("add {q3}, {zero}, {zero}, lsl #21")
     if unrolled:
         r.op(f"ldr {{end}}, [r3, #{ROWS}]", "rows left")
         r.label("row")
@@ -137,7 +141,17 @@ def _group(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> 
     r.op(f"strd {{p0}}, {{p2}}, [{{to}}, #{3 * row - back}]", "channel 3")
 
 
-def _lanes(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> None:
+def _centred_lanes(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> None:
+    _lanes(r, group, row, advance, centred=True)
+
+
+def _lanes(
+    r: Routine,
+    group: Sequence[int | None],
+    row: int,
+    advance: bool,
+    centred: bool = False,
+) -> None:
     """As `_group`, for one channel: column 2j + (column 2j + 1) * 2**21."""
     names, loaded = [], 0
     for index, pixel in enumerate(group):
@@ -150,6 +164,8 @@ def _lanes(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> 
     r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
     r.op(f"add {{q0}}, {names[0]}, {names[1]}, lsl #21")
     r.op(f"add {{q1}}, {names[2]}, {names[3]}, lsl #21")
+    if centred:
+        r.ops("sub {q0}, {q0}, {q3}", "sub {q1}, {q1}, {q3}")
     r.op("strd {q0}, {q1}, [{to}], #8" if advance else "strd {q0}, {q1}, [{to}]")
 
 
