@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory planning: lifetimes of tensors and scratch, and their places in one arena."""
 
-from .buffer import Buffer, Separation, disjoint, lower_bound
+from .bound import lower_bound
+from .buffer import Buffer, Separation, Together, disjoint
 from .check import PlanError, check_placement, check_plan
 from .lifetimes import lifetimes, views
 from .overlap import Rules
@@ -15,6 +16,7 @@ __all__ = [
     "PlanError",
     "Rules",
     "Separation",
+    "Together",
     "check_placement",
     "check_plan",
     "disjoint",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -41,6 +41,11 @@ lifetimes don't meet). Otherwise a placement keeps `offset_a + separation(a, b) 
 never negative.
 """
 
+Together = frozenset[tuple[str, str]]
+"""Pairs of names, in both orders, that may begin at one address whatever their separation says."""
+
+NEVER: Together = frozenset()
+
 
 def disjoint(a: Buffer, b: Buffer) -> int | None:
     """The separation of buffers that share no byte while both are live."""
@@ -66,35 +71,50 @@ def live_sets(buffers: Sequence[Buffer]) -> list[tuple[int, ...]]:
     return [tuple(sorted(s)) for s in sets]
 
 
-def stack_height(parts: Iterable[tuple[int, int]]) -> int:
-    """The least height of buffers that all meet, each given as (advance, size) in bytes.
+class Conflicts:
+    """Which buffers meet, and how they keep apart: a separation as tables, for the searches.
 
-    `advance` is the least by which the next buffer begins after this one. Whichever comes last
-    counts with its size instead.
+    above: above[i][j] is how many bytes j must begin after i if it lies above i; both [i][j] and
+        [j][i] are there when i and j meet.
+    partners: partners[i] holds the buffers that may begin where i does.
+    sections: the maximal sets of buffers that are live at one step, by step.
     """
-    total, rest = 0, None
-    for advance, size in parts:
-        total += advance
-        rest = size - advance if rest is None else min(rest, size - advance)
-    return total + (rest or 0)
 
+    def __init__(
+        self,
+        buffers: Sequence[Buffer],
+        separation: Separation = disjoint,
+        together: Together = NEVER,
+    ) -> None:
+        self.buffers = buffers
+        self.sections = live_sets(buffers)
+        self.above: list[dict[int, int]] = [{} for _ in buffers]
+        self.partners: list[set[int]] = [set() for _ in buffers]
+        for section in self.sections:
+            for i in section:
+                for j in section:
+                    if i != j and j not in self.above[i]:
+                        distance = separation(buffers[i], buffers[j])
+                        if distance is not None:
+                            self.above[i][j] = distance
+                            if (buffers[i].name, buffers[j].name) in together:
+                                self.partners[i].add(j)
 
-def lower_bound(buffers: Sequence[Buffer], separation: Separation = disjoint) -> int:
-    """A number of bytes that no placement goes below: the most that are live at one step.
+    def advance(self, section: Sequence[int], i: int) -> int:
+        """Bytes that buffer i surely adds to the height of its section, unless it lies on top.
 
-    Where `separation` lets buffers run over one another, only the bytes that they can't share
-    count.
-    """
-    bound = max((b.size for b in buffers), default=0)
-    for live in live_sets(buffers):
-        parts = [(advance(buffers, live, i, separation), buffers[i].size) for i in live]
-        bound = max(bound, stack_height(parts))
-    return bound
-
-
-def advance(
-    buffers: Sequence[Buffer], live: Sequence[int], i: int, separation: Separation = disjoint
-) -> int:
-    """The least by which any other buffer of the set `live` begins after buffer i, in bytes."""
-    distances = [separation(buffers[i], buffers[j]) for j in live if j != i]
-    return min((0 if d is None else d for d in distances), default=buffers[i].size)
+        The least by which another buffer of the section begins after it. Of two that may begin
+        together only the larger one counts.
+        """
+        size = self.buffers[i].size
+        least = size
+        for j in section:
+            if j == i:
+                continue
+            if j in self.partners[i]:
+                other = self.buffers[j].size
+                if (other, j) > (size, i):
+                    return 0
+                continue
+            least = min(least, self.above[i].get(j, 0))
+        return least

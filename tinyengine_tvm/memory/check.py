@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..network import Layer, Network, Reshape
-from .buffer import Buffer, Separation, disjoint
+from .buffer import NEVER, Buffer, Separation, Together, disjoint
 from .overlap import Rules
 
 
@@ -21,6 +21,7 @@ def check_placement(
     offsets: Mapping[str, int],
     size: int,
     separation: Separation = disjoint,
+    together: Together = NEVER,
 ) -> None:
     """Checks alignment, that all lies inside the arena, and that no two live buffers overlap.
 
@@ -39,6 +40,8 @@ def check_placement(
             if above is None or below is None:
                 continue
             low, high = offsets[a.name], offsets[b.name]
+            if low == high and (a.name, b.name) in together:
+                continue
             if not (low + above <= high or high + below <= low):
                 raise PlanError(f"{a.name} at {low} and {b.name} at {high} overlap")
 

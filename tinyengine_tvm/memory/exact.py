@@ -18,6 +18,9 @@ inference
 decomposition
     Waiting buffers that don't meet, not even through others, are solved apart.
 
+A buffer that may begin where another one does is held at that one's offset for as long as nothing
+higher is placed; until then the offset that its separation demands doesn't bind it.
+
 Effort is counted in looks at the buffers of a step, and limited; time never decides, so results
 repeat.
 """
@@ -26,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .buffer import Buffer, Separation, advance, align_up, disjoint, live_sets
+from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
 
 
 class BudgetExhausted(Exception):
@@ -39,30 +42,27 @@ Section = tuple[int, ...]
 class Search:
     """The search for one list of buffers, whose order is the order of preference."""
 
-    def __init__(self, buffers: Sequence[Buffer], separation: Separation = disjoint) -> None:
+    def __init__(
+        self,
+        buffers: Sequence[Buffer],
+        separation: Separation = disjoint,
+        together: Together = NEVER,
+    ) -> None:
         self.buffers = buffers
-        count = len(buffers)
-        self.neighbours: list[dict[int, int]] = [{} for _ in range(count)]
-        for i, a in enumerate(buffers):
-            for j, b in enumerate(buffers):
-                distance = separation(a, b) if i != j else None
-                if distance is not None:
-                    self.neighbours[i][j] = distance
+        conflicts = Conflicts(buffers, separation, together)
+        self.neighbours = conflicts.above
+        self.partners = conflicts.partners
         self.extent = [
             max(b.size, *self.neighbours[i].values()) if self.neighbours[i] else b.size
             for i, b in enumerate(buffers)
         ]
-        sections = live_sets(buffers)
         grain = min((b.alignment for b in buffers), default=1)
         # The least advance of a buffer over all its sections holds in each of them.
         self.advance = [
-            align_up(
-                min(advance(buffers, s, i, separation) for s in sections if i in s),
-                grain,
-            )
-            for i in range(count)
+            align_up(min(conflicts.advance(s, i) for s in conflicts.sections if i in s), grain)
+            for i in range(len(buffers))
         ]
-        self.sections: tuple[Section, ...] = tuple(sections)
+        self.sections: tuple[Section, ...] = tuple(conflicts.sections)
         self.budget = 0
 
     def decide(self, capacity: int, budget: int) -> list[int] | None:
@@ -74,13 +74,15 @@ class Search:
         self.capacity = capacity
         self.budget = budget
         self.offsets = [0] * len(self.buffers)
-        fits = self._solve_parts(self.sections, [0] * len(self.buffers), 0, -1)
+        zeros = [0] * len(self.buffers)
+        fits = self._solve_parts(self.sections, zeros, [-1] * len(self.buffers), 0, -1)
         return self.offsets if fits else None
 
     def _solve_parts(
         self,
         sections: tuple[Section, ...],
         lowest: list[int],
+        held: list[int],
         floor: int,
         previous: int,
     ) -> bool:
@@ -88,7 +90,7 @@ class Search:
         # A small part that can't be placed is found out sooner than a large one.
         parts.sort(key=lambda part: len(part[0]))
         for members, own in parts:  # noqa: SIM110 - all() would deepen the recursion by half
-            if not self._solve(members, own, lowest, floor, previous):
+            if not self._solve(members, own, lowest, held, floor, previous):
                 return False
         return True
 
@@ -112,32 +114,46 @@ class Search:
         waiting: tuple[int, ...],
         sections: tuple[Section, ...],
         lowest: list[int],
+        held: list[int],
         floor: int,
         previous: int,
     ) -> bool:
         """Places all waiting buffers at or above `floor`, the offset of the `previous` one.
 
-        `lowest` holds for each buffer the least offset that the placed ones allow.
+        `lowest` holds for each buffer the least offset that the placed ones allow, and `held` the
+        one at which it may begin together with a placed one.
         """
         self.budget -= sum(map(len, sections))
         if self.budget < 0:
             raise BudgetExhausted
-        hole = min([lowest[i] + self.extent[i] for i in waiting])
-        if hole <= floor or not self._may_fit(sections, lowest, floor):
+        bound = lowest
+        if floor in held:
+            bound = [floor if h == floor else low for h, low in zip(held, lowest, strict=True)]
+        hole = min([bound[i] + self.extent[i] for i in waiting])
+        if hole <= floor or not self._may_fit(sections, bound, floor):
             return False
         meets = self.neighbours[previous] if previous >= 0 else {}
         candidates = sorted(
-            (lowest[i], i)
+            (bound[i], i)
             for i in waiting
-            if floor <= lowest[i] < hole and (lowest[i] > floor or i > previous or i in meets)
+            if floor <= bound[i] < hole and (bound[i] > floor or i > previous or i in meets)
         )
         for offset, i in candidates:
-            raised = lowest.copy()
+            raised, holding = lowest.copy(), held
+            partners = self.partners[i]
+            if partners or offset in held:
+                holding = held.copy()
+                for j, distance in self.neighbours[i].items():
+                    if j in partners:
+                        if held[j] == offset or lowest[j] <= offset:
+                            holding[j] = offset
+                    elif distance and held[j] == offset:
+                        holding[j] = -1
             for j, distance in self.neighbours[i].items():
                 least = offset + distance
                 if least > raised[j]:
                     raised[j] = align_up(least, self.buffers[j].alignment)
-            if self._solve_parts(self._without(sections, i), raised, offset, i):
+            if self._solve_parts(self._without(sections, i), raised, holding, offset, i):
                 self.offsets[i] = offset
                 return True
         return False

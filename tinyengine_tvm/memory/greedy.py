@@ -3,28 +3,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from .buffer import Buffer, Separation, align_up, disjoint
+from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
 
 
 def lowest_fit(
-    buffers: Sequence[Buffer], order: Iterable[int], separation: Separation = disjoint
+    buffers: Sequence[Buffer],
+    order: Iterable[int],
+    separation: Separation = disjoint,
+    together: Together = NEVER,
 ) -> list[int]:
     """Offsets in bytes, one per buffer, when they are placed in this order."""
-    offsets: dict[int, int] = {}
+    return fit(Conflicts(buffers, separation, together), order)
+
+
+def fit(conflicts: Conflicts, order: Iterable[int]) -> list[int]:
+    """`lowest_fit` of buffers whose conflicts are known; `order` holds every index once."""
+    offsets = [-1] * len(conflicts.buffers)
     for i in order:
-        buffer = buffers[i]
+        partners = conflicts.partners[i]
+        own = conflicts.above[i]
         walls = []
-        for j, offset in offsets.items():
-            above = separation(buffers[j], buffer)
-            below = separation(buffer, buffers[j])
-            if above is not None and below is not None:
-                # The buffer can't begin between these two.
+        for j, below in own.items():
+            offset = offsets[j]
+            if offset < 0:
+                continue
+            above = conflicts.above[j][i]
+            # The buffer can't begin between these two, but perhaps where the other one does.
+            if j in partners:
+                walls.append((offset - below, offset))
+                walls.append((offset, offset + above))
+            else:
                 walls.append((offset - below, offset + above))
-        place = 0
-        for low, high in sorted(walls):
+        place, alignment = 0, conflicts.buffers[i].alignment
+        walls.sort()
+        for low, high in walls:
             if low < place < high:
-                place = align_up(high, buffer.alignment)
+                place = align_up(high, alignment)
         offsets[i] = place
-    return [offsets[i] for i in range(len(buffers))]
+    return offsets
+
+
+def end(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
+    """Bytes of the arena that these offsets need."""
+    return max((o + b.size for b, o in zip(buffers, offsets, strict=True)), default=0)
+
+
+def orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
+    """Orders of buffer indices, by name, in which greedy placement is worth trying."""
+    live = [0] * (max((b.last for b in buffers), default=-1) + 1)
+    for b in buffers:
+        for step in range(b.first, b.last + 1):
+            live[step] += b.size
+    keys: dict[str, Callable[[Buffer], tuple[int, ...]]] = {
+        "size": lambda b: (b.size, b.last - b.first),
+        "conflict": lambda b: (
+            sum(c.size for c in buffers if c.first <= b.last and b.first <= c.last),
+            b.size,
+        ),
+        "peak": lambda b: (max(live[b.first : b.last + 1]), b.size),
+        "area": lambda b: (b.size * (b.last - b.first + 1), b.size),
+        "duration": lambda b: (b.last - b.first, b.size),
+        "time": lambda b: (-b.first, b.size),
+    }
+    return {
+        name: [i for _, i in sorted(((key(b), i) for i, b in enumerate(buffers)), reverse=True)]
+        for name, key in keys.items()
+    }

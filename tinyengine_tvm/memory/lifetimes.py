@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ..network import Network, Reshape
 from .buffer import Buffer
@@ -21,24 +21,20 @@ def views(network: Network) -> dict[str, str]:
     """Each activation tensor to the first one that has the same bytes: a Reshape moves nothing."""
     first: dict[str, str] = {name: name for name in network.inputs}
     for layer in network.layers:
-        source = layer.inputs[0]
-        same = isinstance(layer, Reshape) and source in first
-        first[layer.output] = first[source] if same else layer.output
+        # A layer whose input is streamed has none here.
+        same = isinstance(layer, Reshape) and layer.inputs[0] in first
+        first[layer.output] = first[layer.inputs[0]] if same else layer.output
     return first
 
 
 def lifetimes(
-    network: Network,
-    scratch: Mapping[str, int],
-    in_place: Mapping[str, Iterable[int]] | None = None,
+    network: Network, scratch: Mapping[str, int]
 ) -> tuple[list[Buffer], dict[str, str]]:
     """Buffers of a network, and for each activation tensor the name of the buffer that holds it.
 
     Steps are the indices of layers. `scratch` maps layers' names to bytes; absent means none.
     Inputs are live from step 0, since the caller fills all of them before the run; outputs to the
-    last step. A Reshape's output lies in its input's buffer; so does the output of a layer that
-    `in_place` maps to operands, if one of them dies there and is large enough. Constants are in
-    flash and have none.
+    last step. A Reshape's output lies in its input's buffer. Constants are in flash and have none.
     """
     view = views(network)
     last = dict.fromkeys(network.inputs, 0)
@@ -53,26 +49,9 @@ def lifetimes(
         if name in view:
             last[view[name]] = end
 
-    holder = {name: name for name in first}
-    kept = {view.get(name) for name in network.outputs}
-    for step, layer in enumerate(network.layers):
-        if view[layer.output] != layer.output:
-            continue
-        for index in (in_place or {}).get(layer.name, ()):
-            operand = view.get(layer.inputs[index])
-            if operand is None or last[operand] != step or operand in kept:
-                continue
-            if network.tensors[layer.output].nbytes <= network.tensors[operand].nbytes:
-                holder[layer.output] = holder[operand]
-                break
-
-    spans: dict[str, tuple[int, int]] = {}
-    for name, buffer in holder.items():
-        begin, finish = spans.get(buffer, (first[name], last[name]))
-        spans[buffer] = (min(begin, first[name]), max(finish, last[name]))
-    buffers = [Buffer(n, network.tensors[n].nbytes, *span) for n, span in spans.items()]
+    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n]) for n in first]
     for step, layer in enumerate(network.layers):
         if scratch.get(layer.name, 0):
             name = scratch_name(network, layer.name)
             buffers.append(Buffer(name, scratch[layer.name], step, step))
-    return buffers, {name: holder[same] for name, same in view.items()}
+    return buffers, view

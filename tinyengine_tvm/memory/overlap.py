@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..network import Network
-from .buffer import Buffer, Separation, disjoint
+from .buffer import Buffer, Together, disjoint
 from .lifetimes import scratch_name
 
 
@@ -29,21 +29,37 @@ class Rules:
     in_place: tuple[int, ...] = ()
 
 
-def leads(
+@dataclass(frozen=True)
+class Sharing:
+    """What the rules of all layers come to, in terms of buffers.
+
+    leads: (lower buffer, upper buffer) to the bytes by which the upper one must begin later.
+    together: pairs that may begin at one address.
+    """
+
+    leads: Mapping[tuple[str, str], int]
+    together: Together
+
+    def separation(self, a: Buffer, b: Buffer) -> int | None:
+        """Buffers are disjoint but for what may overlap."""
+        lead = self.leads.get((a.name, b.name))
+        return disjoint(a, b) if lead is None else min(lead, a.size)
+
+
+def sharing(
     network: Network,
     buffers: list[Buffer],
     aliases: Mapping[str, str],
     rules: Mapping[str, Rules],
-) -> dict[tuple[str, str], int]:
-    """(lower buffer, upper buffer) to the bytes by which the upper one must begin later.
-
-    Holds the pairs that may overlap: a layer's output or scratch below an operand that dies there.
-    """
+) -> Sharing:
+    """Which buffers may overlap: a layer's output or scratch and an operand that dies there."""
     of_name = {b.name: b for b in buffers}
-    result: dict[tuple[str, str], int] = {}
+    leads: dict[tuple[str, str], int] = {}
+    together: set[tuple[str, str]] = set()
     for step, layer in enumerate(network.layers):
         rule = rules.get(layer.name, Rules())
         output = aliases[layer.output]
+        scratch = of_name.get(scratch_name(network, layer.name))
         for name in {aliases[n] for n in layer.inputs if n in aliases}:
             indices = [i for i, n in enumerate(layer.inputs) if aliases.get(n) == name]
             # Output and operand in one buffer is a view, and later readers keep an operand alive.
@@ -51,18 +67,9 @@ def leads(
                 continue
             if all(i in rule.operands for i in indices):
                 allowed = min(rule.operands[i] for i in indices)
-                result[output, name] = max(0, of_name[output].size - allowed)
-            scratch = of_name.get(scratch_name(network, layer.name))
+                leads[output, name] = max(0, of_name[output].size - allowed)
+            if all(i in rule.in_place for i in indices):
+                together.update([(output, name), (name, output)])
             if scratch is not None and indices == [0] and rule.scratch:
-                result[scratch.name, name] = max(0, scratch.size - rule.scratch)
-    return result
-
-
-def separation(allowed: Mapping[tuple[str, str], int]) -> Separation:
-    """The separation of buffers that are disjoint but for the `allowed` pairs."""
-
-    def apart(a: Buffer, b: Buffer) -> int | None:
-        lead = allowed.get((a.name, b.name))
-        return disjoint(a, b) if lead is None else min(lead, a.size)
-
-    return apart
+                leads[scratch.name, name] = max(0, scratch.size - rule.scratch)
+    return Sharing(leads, frozenset(together))

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .buffer import Buffer, Separation, disjoint, lower_bound
+from .bound import bound_of
+from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
 from .exact import BudgetExhausted, Search
-from .greedy import lowest_fit
+from .greedy import end, fit, orders
 
 EXACT_LIMIT = 300
 """Most buffers that the exact search takes on: it recurses twice per buffer."""
@@ -39,7 +40,10 @@ class Placement:
 
 
 def place(
-    buffers: Sequence[Buffer], separation: Separation = disjoint, budget: int = BUDGET
+    buffers: Sequence[Buffer],
+    separation: Separation = disjoint,
+    budget: int = BUDGET,
+    together: Together = NEVER,
 ) -> Placement:
     """Offsets for these buffers in an arena as small as found within `budget`, see BUDGET.
 
@@ -51,18 +55,19 @@ def place(
     if len({b.name for b in buffers}) < len(buffers):
         raise ValueError("two buffers of one name")
     buffers = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
-    bound = lower_bound(buffers, separation)
+    conflicts = Conflicts(buffers, separation, together)
+    bound = bound_of(conflicts)
     method, offsets = "greedy", [0] * len(buffers)
     size = -1
-    for name, order in greedy_orders(buffers).items():
-        found = lowest_fit(buffers, order, separation)
-        if size < 0 or _end(buffers, found) < size:
-            method, offsets, size = f"greedy by {name}", found, _end(buffers, found)
+    for name, order in orders(buffers).items():
+        found = fit(conflicts, order)
+        if size < 0 or end(buffers, found) < size:
+            method, offsets, size = f"greedy by {name}", found, end(buffers, found)
     proven = bound
     if size > bound and len(buffers) <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, bound, size, budget)
+        better, proven = _improve(buffers, separation, together, bound, size, budget)
         if better is not None:
-            method, offsets, size = "branch and bound", better, _end(buffers, better)
+            method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
         {b.name: o for b, o in zip(buffers, offsets, strict=True)},
         size,
@@ -72,46 +77,23 @@ def place(
     )
 
 
-def _end(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
-    return max((o + b.size for b, o in zip(buffers, offsets, strict=True)), default=0)
-
-
-def greedy_orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
-    """Orders of buffer indices, by name, in which greedy placement is worth trying."""
-    live = [_load(buffers, step) for step in range(max((b.last for b in buffers), default=-1) + 1)]
-    keys: dict[str, Callable[[Buffer], tuple[int, ...]]] = {
-        "size": lambda b: (b.size, b.last - b.first),
-        "conflict": lambda b: (
-            sum(c.size for c in buffers if c.first <= b.last and b.first <= c.last),
-            b.size,
-        ),
-        "peak": lambda b: (max(live[b.first : b.last + 1]), b.size),
-        "area": lambda b: (b.size * (b.last - b.first + 1), b.size),
-        "duration": lambda b: (b.last - b.first, b.size),
-        "time": lambda b: (-b.first, b.size),
-    }
-    return {
-        name: [i for _, i in sorted(((key(b), i) for i, b in enumerate(buffers)), reverse=True)]
-        for name, key in keys.items()
-    }
-
-
-def _load(buffers: Sequence[Buffer], step: int) -> int:
-    return sum(b.size for b in buffers if b.first <= step <= b.last)
-
-
 def _improve(
-    buffers: Sequence[Buffer], separation: Separation, bound: int, size: int, budget: int
+    buffers: Sequence[Buffer],
+    separation: Separation,
+    together: Together,
+    bound: int,
+    size: int,
+    budget: int,
 ) -> tuple[list[int] | None, int]:
     """Offsets of a placement below `size` bytes if one is found, and the size proven least.
 
     Halves the range between the bound and the best known size. Each decision gets a share of the
     budget, and an undecided one is passed over as if nothing fitted, though nothing is proven then.
     """
-    orders = greedy_orders(buffers)
+    ranked = orders(buffers)
     searches = [
-        (order, Search([buffers[i] for i in order], separation))
-        for order in (orders["peak"], orders["area"], orders["size"])
+        (order, Search([buffers[i] for i in order], separation, together))
+        for order in (ranked["peak"], ranked["area"], ranked["size"])
     ]
     best: list[int] | None = None
     low, high, proven = bound, size, bound
@@ -131,7 +113,7 @@ def _improve(
             else:
                 offset_of = dict(zip(order, found, strict=True))
                 best = [offset_of[i] for i in range(len(buffers))]
-                high = _end(buffers, best)
+                high = end(buffers, best)
             break
         else:
             low = capacity + 1

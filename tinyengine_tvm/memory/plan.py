@@ -10,7 +10,7 @@ from ..network import Network
 from .buffer import Buffer
 from .check import check_placement, check_plan
 from .lifetimes import lifetimes, scratch_name
-from .overlap import Rules, leads, separation
+from .overlap import Rules, sharing
 from .placement import Placement, place
 
 
@@ -46,9 +46,20 @@ class MemoryPlan:
         return self.placement.offsets[self.scratch[layer]]
 
     def live_bytes(self, layer: str) -> int:
-        """Bytes of all buffers live while the layer of this name runs, its scratch included."""
+        """Bytes that are in use while the layer of this name runs, its scratch included.
+
+        Bytes that two buffers share count once.
+        """
         step = self.steps[layer]
-        return sum(b.size for b in self.buffers if b.first <= step <= b.last)
+        total, reached = 0, 0
+        for low, high in sorted(
+            (self.placement.offsets[b.name], self.placement.offsets[b.name] + b.size)
+            for b in self.buffers
+            if b.first <= step <= b.last
+        ):
+            total += max(0, high - max(low, reached))
+            reached = max(reached, high)
+        return total
 
 
 def plan_memory(
@@ -64,34 +75,13 @@ def plan_memory(
         PlanError: the plan is wrong, which is a defect of the planner.
     """
     rules = rules or {}
-    in_place = {name: rule.in_place for name, rule in rules.items() if rule.in_place}
-    plans = [_plan(network, scratch, rules, in_place)]
-    if in_place:
-        # Two tensors in one buffer keep one offset for both their lives: it can be in the way.
-        plans.append(_plan(network, scratch, rules, {}))
-    plan = min(plans, key=lambda p: p.arena_bytes)
-    check_plan(
-        network,
-        scratch,
-        {tensor: plan.offset_of(tensor) for tensor in plan.aliases},
-        {layer: plan.scratch_offset(layer) for layer in plan.scratch},
-        plan.arena_bytes,
-        rules,
+    buffers, aliases = lifetimes(network, scratch)
+    shared = sharing(network, buffers, aliases, rules)
+    placement = place(buffers, shared.separation, together=shared.together)
+    check_placement(
+        buffers, placement.offsets, placement.size, shared.separation, shared.together
     )
-    return plan
-
-
-def _plan(
-    network: Network,
-    scratch: Mapping[str, int],
-    rules: Mapping[str, Rules],
-    in_place: Mapping[str, tuple[int, ...]],
-) -> MemoryPlan:
-    buffers, aliases = lifetimes(network, scratch, in_place)
-    apart = separation(leads(network, buffers, aliases, rules))
-    placement = place(buffers, apart)
-    check_placement(buffers, placement.offsets, placement.size, apart)
-    return MemoryPlan(
+    plan = MemoryPlan(
         placement,
         tuple(buffers),
         aliases,
@@ -102,3 +92,12 @@ def _plan(
         },
         {layer.name: step for step, layer in enumerate(network.layers)},
     )
+    check_plan(
+        network,
+        scratch,
+        {tensor: plan.offset_of(tensor) for tensor in plan.aliases},
+        {layer: plan.scratch_offset(layer) for layer in plan.scratch},
+        plan.arena_bytes,
+        rules,
+    )
+    return plan

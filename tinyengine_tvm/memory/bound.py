@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lower bound: what is live at one step needs room, whatever lies where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
+
+_TRIED_IN_FULL = 6
+"""Most buffers of a step that run over one another whose orders are all tried."""
+
+
+def lower_bound(
+    buffers: Sequence[Buffer], separation: Separation = disjoint, together: Together = NEVER
+) -> int:
+    """A number of bytes that no placement goes below: the most that are live at one step.
+
+    Where buffers may run over one another, only the bytes that they can't share count.
+    """
+    return bound_of(Conflicts(buffers, separation, together))
+
+
+def bound_of(conflicts: Conflicts) -> int:
+    """`lower_bound` of buffers whose conflicts are known."""
+    return max((section_height(conflicts, s) for s in conflicts.sections), default=0)
+
+
+def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
+    """The least height in bytes of buffers that are live at one step, without alignment."""
+    buffers = conflicts.buffers
+    plain, special = [], []
+    for i in section:
+        free = any(
+            conflicts.above[i].get(j, 0) < buffers[i].size
+            or conflicts.above[j].get(i, 0) < buffers[j].size
+            for j in section
+            if j != i
+        )
+        (special if free or conflicts.partners[i] & set(section) else plain).append(i)
+    # A buffer that shares bytes with none can be taken out of any stack, which sinks by its size.
+    height = sum(buffers[i].size for i in plain)
+    if len(special) > _TRIED_IN_FULL:
+        return height + _stacked(conflicts, special)
+    return height + _least_stack(conflicts, special)
+
+
+def _stacked(conflicts: Conflicts, section: Sequence[int]) -> int:
+    advances = {i: conflicts.advance(section, i) for i in section}
+    # Whichever comes last counts with its size instead.
+    rest = min(conflicts.buffers[i].size - advances[i] for i in section)
+    largest = max(conflicts.buffers[i].size for i in section)
+    return max(largest, sum(advances.values()) + rest)
+
+
+def _least_stack(conflicts: Conflicts, section: Sequence[int]) -> int:
+    """The least height, by placing the buffers in every order of rising offsets."""
+    buffers, above = conflicts.buffers, conflicts.above
+    best = sum(buffers[i].size for i in section)
+
+    def extend(placed: dict[int, int], floor: int, top: int) -> None:
+        nonlocal best
+        if top >= best:
+            return
+        if len(placed) == len(section):
+            best = top
+            return
+        for i in section:
+            if i in placed:
+                continue
+            low, joined = floor, floor
+            for j, offset in placed.items():
+                least = offset + above[j].get(i, 0)
+                low = max(low, least)
+                if offset != floor or j not in conflicts.partners[i]:
+                    joined = max(joined, least)
+            for place in {low, joined}:
+                if place == low or place == floor:
+                    extend({**placed, i: place}, place, max(top, place + buffers[i].size))
+
+    extend({}, 0, 0)
+    return best
