@@ -99,6 +99,73 @@ def random_cases(seed: int, count: int, kernel: int, stride: int) -> list[Case]:
     return cases
 
 
+def relu_case(size: tuple[int, int, int], kernel: int, stride: int) -> Case:
+    """A layer as networks have them: SAME padding, and a relu."""
+    rng = np.random.default_rng(9)
+    height, width, channels = size
+    (top, bottom), (left, right) = same(height, kernel, stride), same(width, kernel, stride)
+    out = (-(-height // stride), -(-width // stride), channels)
+    tensors = {
+        "x": Tensor("x", (1, *size), "int8", Quantisation(0.02, -128)),
+        "y": Tensor("y", (1, *out), "int8", Quantisation(0.02, -128)),
+    }
+    layer = DepthwiseConv2D(
+        "d",
+        ("x",),
+        "y",
+        rng.integers(-127, 128, (kernel, kernel, channels)).astype(np.int8),
+        np.exp2(-rng.uniform(6, 9, channels)).astype(np.float32),
+        rng.integers(-5000, 5000, channels).astype(np.int32),
+        (-128, 127),
+        (stride, stride),
+        Padding(top, left, bottom, right),
+    )
+    network = verify(Network("n", "tflite", tensors, (layer,), ("x",), ("y",)))
+    return Case(network, [random_input(rng, network)], layer)
+
+
+MEASURED = [
+    ((48, 48, 8), 3, 1, 1.43),
+    ((24, 24, 32), 3, 1, 1.45),
+    ((12, 12, 64), 3, 1, 1.50),
+    ((6, 6, 128), 3, 1, 1.59),
+    ((3, 3, 256), 3, 1, 2.35),
+    ((25, 5, 64), 3, 1, 1.57),
+    ((48, 48, 16), 3, 2, 2.17),
+    ((24, 24, 32), 3, 2, 2.22),
+    ((10, 10, 120), 5, 1, 1.03),
+    ((5, 5, 240), 7, 1, 0.72),
+    ((24, 24, 16), 7, 1, 0.69),
+    ((20, 20, 48), 7, 2, 1.06),
+]
+"""Size, kernel, stride, and instructions per multiply-accumulate with 4 kB of scratch."""
+
+
+def test_instruction_counts() -> None:
+    require_board()
+    cases = [relu_case(*entry[:3]) for entry in MEASURED]
+    # The first case bears the cost of what the emulator does once.
+    results = check_on_board([cases[1], *cases], count=True)[1:]
+    for (size, kernel, stride, bound), result in zip(MEASURED, results, strict=True):
+        used = result.instructions / (result.output.size * kernel * kernel)
+        assert used <= bound, f"{size} {kernel}x{kernel} stride {stride}: {used:.3f} per MAC"
+
+
+def test_size_objective() -> None:
+    """Little code, at most 1.3 times the instructions."""
+    require_board()
+    cases = [relu_case(*entry[:3]) for entry in MEASURED]
+    small = []
+    for case in cases:
+        kernel = kernels_for(case.network, case.layer, M4)[0]
+        chosen = dict(kernel.choose(case.network, case.layer, M4, "size"))
+        small.append(replace(case, kernel=kernel, configuration=chosen))
+    fast_results = check_on_board([cases[0], *cases], count=True)[1:]
+    small_results = check_on_board([small[0], *small], count=True)[1:]
+    for fast, result in zip(fast_results, small_results, strict=True):
+        assert result.instructions <= 1.3 * fast.instructions
+
+
 class InPlace(Kernel[DepthwiseConv2D]):
     """A kernel run with its output in its input's place, at the end of a larger scratch."""
 

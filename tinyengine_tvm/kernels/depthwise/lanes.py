@@ -74,7 +74,8 @@ def worth_trimming(trim: Trim, kh: int, words: int, pairs: int) -> bool:
     sizes = split(pairs)
     row = sum((words + 1) // 2 + (n + words) // 2 + n * words for n in sizes)
     needed = _needed(trim, kh)
-    cost = trim.height * (10 + len(sizes) * (2 + trim.bottom))
+    # Taking the zero point off costs one instruction for two values.
+    cost = trim.height * (12 + len(sizes) * (2 + trim.bottom) + pairs)
     return sum(kh - n for n in needed) * row > cost
 
 
