@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
 from ..base import Code, Configuration, Kernel, Objective, Operands
-from ..geometry import geometry_of
+from ..geometry import Geometry, geometry_of
 from ..mve.gemm import CHUNK, PIXELS, Gemm
 from ..mve.requantise import scaling_of
+from ..mve.window import VECTOR, copied_bytes, window_copy
 
 MOST_ROOM = 16
 """Windows that are copied before they are multiplied."""
@@ -46,9 +48,46 @@ def gemm_scratch(network: Network, layer: Conv2D | Dense, configuration: Configu
     """Copies of windows, or of the last four pixels where vectors would reach past the tensor."""
     padded = _padded(network, layer)
     if not _points(network, layer):
-        return int(configuration["room"]) * padded
+        return int(configuration["room"]) * padded + VECTOR
     depth = geometry_of(network, layer).depth
     return 0 if padded == depth else (PIXELS - 1) * depth + padded
+
+
+def _inside(size: int, kernel: int, stride: int, before: int, count: int) -> tuple[int, int]:
+    """First and end of the outputs of one dimension whose windows lie inside."""
+    first = -(-before // stride)
+    end = (size + before - kernel) // stride + 1
+    return first, min(max(end, 0), count)
+
+
+def _image(g: Geometry, sizes: str, room: int, zero_point: int) -> str:
+    """The initialiser of a struct te_mve_image."""
+    length, width = g.kw * g.depth, g.width * g.depth
+    padded = -(-g.kh * length // CHUNK) * CHUNK
+    rows = _inside(g.height, g.kh, g.sy, g.pad_top, g.out_height)
+    columns = _inside(g.width, g.kw, g.sx, g.pad_left, g.out_width)
+    # In raster order, windows end further and further back.
+    first = (g.kh - 1) * width + copied_bytes(length) - g.pad_top * width - g.pad_left * g.depth
+    pixels = np.arange(g.out_height * g.out_width)
+    row, column = np.divmod(pixels, g.out_width)
+    end = first + row * g.sy * width + column * g.sx * g.depth
+    end_pixel = int(np.argmax(np.append(end, g.height * width + 1) > g.height * width))
+    values = [
+        g.height,
+        g.out_width,
+        g.kh,
+        length,
+        g.sy,
+        g.pad_top,
+        g.pad_left * g.depth,
+        zero_point,
+        room,
+        *rows,
+        *columns,
+        end_pixel,
+    ]
+    steps = f"{{{width}, {g.sx * g.depth}, {padded}}}"
+    return f"{{{sizes}, {steps}, {', '.join(map(str, values))}}}"
 
 
 def gemm_overlap(
@@ -78,29 +117,26 @@ def gemm_code(network: Network, layer: Conv2D | Dense, configuration: Configurat
     g = geometry_of(network, layer)
     gemm = Gemm(network, layer, configuration["unroll"])
     sizes = gemm.sizes(g.out_height * g.out_width)
+    functions = [gemm.routine.function()]
     if _points(network, layer):
         kind, driver, initialiser = "sizes", "te_mve_points", sizes
-        helpers: tuple[str, ...] = ("te_mve_gemm", "te_mve_copy", "te_mve_points")
     else:
         kind, driver = "image", "te_mve_windows"
-        initialiser = (
-            f"{{{sizes}, {g.height}, {g.width * g.depth}, {g.out_width}, {g.kh}, "
-            f"{g.kw * g.depth}, {g.sy}, {g.sx * g.depth}, {g.pad_top}, {g.pad_left * g.depth}, "
-            f"{network.input_of(layer).zero_point}, {configuration['room']}}}"
-        )
-        helpers = ("te_mve_gemm", "te_mve_copy", "te_mve_windows")
-    routine = gemm.routine.function()
-    merged = tuple(dict.fromkeys((*routine.helpers, *helpers)))
+        zero = network.input_of(layer).zero_point
+        initialiser = _image(g, sizes, configuration["room"], zero)
+        functions.append(window_copy(g.kh, g.kw * g.depth))
+    helpers = (*functions[0].helpers, "te_mve_copy", driver)
+    functions[0] = replace(functions[0], helpers=helpers)
 
     def call(operands: Operands, names: Sequence[str]) -> str:
         return (
             f"{{\n    static const struct te_mve_{kind} layer = {initialiser};\n"
-            f"    {driver}({names[0]}, {operands.inputs[0]}, {operands.constant('weight')},\n"
-            f"        &layer, {operands.scratch}, {operands.output});\n}}"
+            f"    {driver}({', '.join(names)}, {operands.inputs[0]},\n"
+            f"        {operands.constant('weight')}, &layer, {operands.scratch}, "
+            f"{operands.output});\n}}"
         )
 
-    function = type(routine)(routine.name, routine.text, merged)
-    return Code((function,), (gemm.stream(),), call)
+    return Code(tuple(functions), (gemm.stream(),), call)
 
 
 class Conv2DMve(Kernel[Conv2D]):
