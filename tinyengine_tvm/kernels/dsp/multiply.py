@@ -25,8 +25,8 @@ COMMON_SHIFTS = (5, 3, 1)
 class Sequence:
     """The requantisation of a layer: what it does to the sums, and its constants per channel.
 
-    words: int32 [constants, channels] in the order of the stream; interleaved: whether the first two
-    constants of a channel stand side by side.
+    words: int32 [constants, channels] in the order of the stream; interleaved: whether a channel's
+    constants stand side by side; shifts: where each channel has its own, int32 [channels], 0 to 31.
     """
 
     rescale: Rescale
@@ -35,6 +35,7 @@ class Sequence:
     """int64 [channels], zero point of the input and offset of the line folded in"""
     words: np.ndarray
     interleaved: bool
+    shifts: np.ndarray | None = None
 
 
 @lru_cache(maxsize=512)
@@ -71,11 +72,10 @@ def _sequence(
 def _line_sequence(
     folded: np.ndarray, line: Fitted, shift: int | None, doublings: np.ndarray
 ) -> Sequence:
-    bias, words = folded + line.offset, [line.multiplier, line.rounding]
+    bias, words = folded + line.offset, np.stack([line.multiplier, line.rounding])
     if shift is not None:
-        return Sequence("fitted", shift, bias, np.stack(words), True)
-    words.append((line.shift + doublings).astype(np.int32))
-    return Sequence("fitted_each", 0, bias, np.stack(words), True)
+        return Sequence("fitted", shift, bias, words, True)
+    return Sequence("fitted_each", 0, bias, words, True, line.shift + doublings)
 
 
 def sequence_of(
@@ -123,11 +123,13 @@ def stream(layer: Conv2D | Dense, form: Form, sequence: Sequence, steps: np.ndar
     words = pad_channels(sequence.words, BLOCK, axis=1)
     blocks = words.reshape(len(words), -1, BLOCK).transpose(1, 0, 2)
     if sequence.interleaved:
-        pairs = blocks[:, :2].transpose(0, 2, 1).reshape(len(blocks), -1)
-        constants = np.concatenate([pairs, blocks[:, 2:].reshape(len(blocks), -1)], axis=1)
-    else:
-        constants = blocks.reshape(len(blocks), -1)
-    return np.concatenate([wrapped, weights, constants], axis=1).reshape(-1).astype(np.int32)
+        blocks = blocks.transpose(0, 2, 1)
+    parts = [wrapped, weights, blocks.reshape(len(blocks), -1)]
+    if sequence.shifts is not None:
+        # A byte each, the first channel's lowest.
+        shifts = pad_channels(sequence.shifts, BLOCK).astype(np.uint8)
+        parts.append(shifts.reshape(-1, BLOCK).view("<i4"))
+    return np.concatenate(parts, axis=1).reshape(-1).astype(np.int32)
 
 
 def outputs_of(layer: Conv2D | Dense, sequence: Sequence, shared: bool = False) -> Outputs:

@@ -55,10 +55,13 @@ def rescale(a: Assembly, outputs: Outputs, form: Form, pixels: Pixels) -> None:
                 for pixel in pixels:
                     a(f"smmla {pixel[channel]}, {pixel[channel]}, {m}, {r}")
         if outputs.rescale == "fitted_each":
-            a(f"ldmia {WEIGHTS}!, {{{X0}, {X1}, {W0}, {W1}}}")
-            for channel, by in enumerate((X0, X1, W0, W1)):
+            a.note("a shift takes the low byte of its register")
+            a(f"ldr {X0}, [{WEIGHTS}], #4")
+            for channel in range(4):
                 for pixel in pixels:
-                    a(f"asr {pixel[channel]}, {by}")
+                    a(f"asr {pixel[channel]}, {X0}")
+                if channel < 3:
+                    a(f"lsr {X0}, #8")
         for channel in range(4):
             shift = outputs.shift + (8 if packed and channel % 2 else 0)
             asr = f", asr #{shift}" if shift and outputs.rescale == "fitted" else ""
