@@ -151,6 +151,34 @@ def test_instruction_counts() -> None:
         assert used <= bound, f"{size} {kernel}x{kernel} stride {stride}: {used:.3f} per MAC"
 
 
+def test_large_sizes() -> None:
+    """Beyond what the random layers reach: wide planes, many channels, long rows of output."""
+    require_board()
+    sizes = [
+        ((5, 61, 8), 3, 1),
+        ((3, 112, 4), 3, 1),
+        ((6, 96, 3), 3, 1),
+        ((5, 64, 5), 3, 2),
+        ((4, 120, 4), 3, 2),
+        ((9, 100, 4), 5, 2),
+        ((7, 60, 2), 7, 1),
+        ((5, 7, 300), 3, 1),
+        ((5, 7, 300), 3, 2),
+        ((3, 40, 130), 3, 1),
+        ((70, 4, 4), 3, 1),
+        ((40, 3, 4), 7, 1),
+        ((1, 1, 8), 3, 1),
+        ((1, 1, 8), 7, 1),
+        ((2, 1, 8), 5, 2),
+    ]
+    cases = [relu_case(*size) for size in sizes]
+    results = check_on_board(cases)
+    assert all(r.kernel.endswith("_dsp") for r in results)
+    # Where nothing else fits, the portable kernel does.
+    (result,) = check_on_board([relu_case((2, 300, 3), 3, 2)])
+    assert result.kernel.endswith("_portable")
+
+
 def test_size_objective() -> None:
     """Little code, at most 1.3 times the instructions."""
     require_board()

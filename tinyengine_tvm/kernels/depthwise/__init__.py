@@ -8,5 +8,11 @@ from .mve import DepthwiseMve
 from .portable import DepthwisePortable
 from .semantics import depthwise_reference
 
-KERNELS = (DepthwiseMve(), Depthwise3x3(), DepthwiseStride2(), DepthwiseLanes(), DepthwisePortable())
+KERNELS = (
+    DepthwiseMve(),
+    Depthwise3x3(),
+    DepthwiseStride2(),
+    DepthwiseLanes(),
+    DepthwisePortable(),
+)
 REFERENCE = {DepthwiseConv2D: depthwise_reference}

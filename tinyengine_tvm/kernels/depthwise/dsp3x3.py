@@ -13,7 +13,7 @@ from ..base import Code, Configuration, Constant, Function, Kernel, Objective, O
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .plane import Plane, call_statement, fits_in_place, free_scratch
+from .plane import Plane, call_statement, fits_in_place, free_scratch, lighter_bands
 from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
@@ -93,6 +93,14 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
     ) -> int:
         g = geometry_of(network, layer)
         return _plane(g, configuration["band"], configuration["row"]).bytes
+
+    def lighter(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> Sequence[tuple[Configuration, int]]:
+        g = geometry_of(network, layer)
+        return lighter_bands(
+            configuration, _bands(g), lambda band: _plane(g, band, configuration["row"])
+        )
 
     def in_place(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration

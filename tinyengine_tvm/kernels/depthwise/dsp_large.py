@@ -15,7 +15,7 @@ from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
 from .lanes import LaneRoutine, Trim, can_trim, worth_trimming
-from .plane import Plane, call_statement, fits_in_place, free_scratch
+from .plane import Plane, call_statement, fits_in_place, free_scratch, lighter_bands
 from .spread import QUAD, Lanes, middle_quads, spread_text
 from .wide import WideStride2, best_columns, most_columns
 
@@ -40,7 +40,7 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
             target.has("dsp")
             and _common(g, layer)
             and (g.sy, g.sx) == (1, 1)
-            and g.kh * _lane_row(g, 1) <= 1020
+            and bool(_lane_bands(g))
             and int(taps.max()) * 128 < 1 << (LANE_BITS - 1)
             and prepare(network, layer, scaled_taps=False) is not None
         )
@@ -50,7 +50,7 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
     ) -> Sequence[Configuration]:
         g = geometry_of(network, layer)
         space = [self.choose(network, layer, target, "speed")]
-        space += [{"band": b, "trim": False} for b in _bands(g)]
+        space += [{"band": b, "trim": False} for b in _lane_bands(g)]
         if _trimmable(network, layer):
             space.append({"band": g.out_height, "trim": True})
         return [c for i, c in enumerate(space) if c not in space[:i]]
@@ -60,7 +60,7 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
     ) -> Configuration:
         g = geometry_of(network, layer)
         allowed = free_scratch(network, layer)
-        bands = _bands(g)
+        bands = _lane_bands(g)
         if (
             _trimmable(network, layer)
             and worth_trimming(_trim(g), g.kh, (g.kw + 1) // 2, g.out_width // 2 + 1)
@@ -75,6 +75,17 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
     ) -> int:
         g = geometry_of(network, layer)
         return _lane_plane(g, configuration["band"], configuration["trim"]).bytes
+
+    def lighter(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> Sequence[tuple[Configuration, int]]:
+        g = geometry_of(network, layer)
+        if configuration["trim"]:
+            # Only a whole plane can be trimmed, and it's the lightest that is whole.
+            return ()
+        return lighter_bands(
+            configuration, _lane_bands(g), lambda band: _lane_plane(g, band, False)
+        )
 
     def in_place(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
@@ -137,7 +148,6 @@ class DepthwiseStride2(Kernel[DepthwiseConv2D]):
             and g.sy <= g.kh
             and g.channels >= QUAD
             and pitch <= 1020
-            and g.kh * pitch <= 4095
             and prepare(network, layer) is not None
         )
 
@@ -166,6 +176,12 @@ class DepthwiseStride2(Kernel[DepthwiseConv2D]):
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
     ) -> int:
         return _stride2_plane(geometry_of(network, layer), configuration["band"]).bytes
+
+    def lighter(
+        self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
+    ) -> Sequence[tuple[Configuration, int]]:
+        g = geometry_of(network, layer)
+        return lighter_bands(configuration, _bands(g), lambda band: _stride2_plane(g, band))
 
     def in_place(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
@@ -234,6 +250,11 @@ def _lane_row(g: Geometry, band: int) -> int:
     read = g.out_width // 2 + 1 + (g.kw + 1) // 2 - 1
     row = 4 * max(spread, read)
     return row if band == g.out_height else row + -row % 32
+
+
+def _lane_bands(g: Geometry) -> list[int]:
+    """Those bands whose windows lie within the reach of a load."""
+    return [b for b in _bands(g) if g.kh * _lane_row(g, b) <= 1020]
 
 
 def _lane_plane(g: Geometry, band: int, trimmed: bool) -> Plane:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...network import Layer, Network
-from ..base import Operands
+from ..base import Configuration, Operands
 from ..geometry import Geometry
 
 
@@ -66,6 +66,34 @@ def free_scratch(network: Network, layer: Layer) -> int:
                 live[index] += tensor.nbytes
     own = live[network.layers.index(layer)]
     return max(LEAST_ALLOWANCE, max(live) - own)
+
+
+BAND_INSTRUCTIONS, LEAVING_ONE_BAND = 270, 350
+"""What a band of a group of channels costs beside the rows that it moves, and what a second one adds
+to that; both measured, on the side of caution."""
+
+
+def lighter_bands(
+    configuration: Configuration, bands: Sequence[int], plane_of: Callable[[int], Plane]
+) -> list[tuple[Configuration, int]]:
+    """Kernel.lighter of a kernel that works in bands, of which `bands` are possible."""
+
+    def rounds(band: int) -> int:
+        return -(-plane_of(band).geometry.out_height // band)
+
+    found: list[tuple[Configuration, int]] = []
+    for band in sorted(bands, reverse=True):
+        plane = plane_of(band)
+        if plane.bytes >= plane_of(configuration["band"]).bytes:
+            continue
+        g = plane.geometry
+        groups = -(-g.channels // plane.group)
+        each = BAND_INSTRUCTIONS + (g.kh - 1) * plane.pitch // 16
+        extra = (rounds(band) - rounds(configuration["band"])) * each
+        if rounds(configuration["band"]) == 1:
+            extra += LEAVING_ONE_BAND
+        found.append(({**configuration, "band": band}, groups * extra))
+    return found
 
 
 def fits_in_place(g: Geometry) -> bool:

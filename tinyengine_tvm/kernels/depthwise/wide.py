@@ -101,7 +101,8 @@ class WideStride2(RowRoutine):
                             r.op(f"smlad {a}, {x}, {taps[index - column]}, {a}")
         r.op(f"sub {{tap}}, {{tap}}, #{4 * self.rows * self.words}")
         back = self.rows * self.pitch - (4 * columns if advance else 0)
-        r.op(f"sub {{in}}, {{in}}, #{back}")
+        for part in [4092] * (back // 4092) + [back % 4092]:
+            r.op(f"sub {{in}}, {{in}}, #{part}")
         self.finish.emit(r, sums, "{w0}", "{w1}", ZERO_OUT, CONSTANTS)
         r.op(f"ldr {{w0}}, [sp, #{STEP}]", "bytes to the next pixel")
         for column, a in enumerate(sums):
