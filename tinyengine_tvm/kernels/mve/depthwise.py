@@ -128,7 +128,7 @@ def _convolve(r: Routine, how: DepthwiseRoutine, slot: dict[str, str]) -> None:
             r.ops("vldrw.u32 q0, [r1], #8", f"vmladav.s8 {total}, q0, q4")
         r.ops("vmov q1[2], q1[0], r0, r4", "vmov q1[3], q1[1], r2, r6")
         vectors = ("q1",)
-    scale(r, how.kind, tuple((q, "r5", "r7", "r9") for q in vectors))
+    scale(r, how.kind, tuple((q, "r5", "r7", "r9") for q in vectors), "q0")
     r.op("vqmovnb.s32 q1, q1")
     if how.stride == 1:
         r.op("vqmovnt.s32 q1, q2")

@@ -9,6 +9,7 @@ that follows is the same for its lanes: bias and multipliers come from general r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +107,12 @@ def _text(how: GemmRoutine) -> str:
         r.op(f"vmov {q}[2], {q}[0], {sums[0]}, {sums[2]}")
         r.op(f"vmov {q}[3], {q}[1], {sums[1]}, {sums[3]}")
     r.op("ldmia {w}!, {{r0, r2, r4, r6, r8, r10}}", "bias, multiplier, second constant of either")
-    scale(r, how.kind, ((first, "r0", "r2", "r4"), (second, "r6", "r8", "r10")))
+    scale(
+        r,
+        how.kind,
+        ((first, "r0", "r2", "r4"), (second, "r6", "r8", "r10")),
+        "q4" if held else "q2",
+    )
     r.op("ldrd r12, lr, [sp, #24]", "zero point of the output, end of the weights")
     r.ops(f"vqmovnb.s32 {first}, {first}", f"vqmovnt.s32 {first}, {second}")
     r.op(f"vqadd.s16 {first}, {first}, r12")
@@ -175,17 +181,37 @@ def _chunk(r: Routine, chunk: int, advance: int, first: bool) -> None:
         r.op(f"{mac} {_SUMS[1][pixel]}, {q}, q3")
 
 
-def scale(r: Routine, kind: Kind, vectors: tuple[tuple[str, str, str, str], ...]) -> None:
-    """Requantises: each vector with the registers of its bias, multiplier and second constant."""
-    for q, bias, _, _ in vectors:
-        r.op(f"vadd.i32 {q}, {q}, {bias}")
-    for q, _, multiplier, _ in vectors:
-        r.op(f"{'vqrdmulh' if kind == 'two_step' else 'vqdmulh'}.s32 {q}, {q}, {multiplier}")
-    for q, _, _, second in vectors:
-        if kind == "two_step":
-            r.op(f"vqrdmulh.s32 {q}, {q}, {second}")
-        else:
-            r.op(f"vrshl.s32 {q}, {second}")
+def scale(
+    r: Routine,
+    kind: Kind,
+    vectors: tuple[tuple[str, str, str, str], ...],
+    spare: str,
+    load: Callable[[str], None] | None = None,
+) -> None:
+    """Requantises each vector; with it stand its bias, multiplier and second constant.
+
+    Those are general registers, or vector registers that `load` fills before each use. `spare` is a
+    vector register to overwrite.
+    """
+
+    def each(column: int, instruction: str) -> None:
+        for vector in vectors:
+            if load is not None:
+                load(vector[column])
+        for vector in vectors:
+            r.op(instruction.format(vector[0], vector[column]))
+
+    each(1, "vadd.i32 {0}, {0}, {1}")
+    each(2, f"{'vqdmulh' if kind == 'single' else 'vqrdmulh'}.s32 {{0}}, {{0}}, {{1}}")
+    if kind == "three_step":
+        for q, *_ in vectors:
+            r.ops(f"vshr.s32 {spare}, {q}, #31", f"vadd.i32 {q}, {q}, {spare}")
+    if kind == "two_step":
+        each(3, "vqrdmulh.s32 {0}, {0}, {1}")
+    elif load is None:
+        each(3, "vrshl.s32 {0}, {1}")
+    else:
+        each(3, "vrshl.s32 {0}, {0}, {1}")
 
 
 def scaling_words(scaling: Scaling) -> np.ndarray:

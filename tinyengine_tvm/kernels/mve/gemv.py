@@ -14,7 +14,7 @@ import numpy as np
 from ...network import Dense, Network
 from ..base import Constant, Function
 from ..dsp.routine import HELPER, Routine
-from .gemm import CHUNK, scaling_words
+from .gemm import CHUNK, scale, scaling_words
 from .requantise import Kind, live_weight, scaling_of
 
 BLOCK = 8
@@ -69,11 +69,8 @@ def _text(how: GemvRoutine) -> str:
         even = _SUMS[q::2]
         r.op(f"vmov q{q}[2], q{q}[0], {even[0]}, {even[2]}")
         r.op(f"vmov q{q}[3], q{q}[1], {even[1]}, {even[3]}")
-    _constants(r, "vadd.i32 q{0}, q{0}, q{1}")
-    rounding = "r" if how.kind == "two_step" else ""
-    _constants(r, f"vq{rounding}dmulh.s32 q{{0}}, q{{0}}, q{{1}}")
-    second = "vqrdmulh" if how.kind == "two_step" else "vrshl"
-    _constants(r, f"{second}.s32 q{{0}}, q{{0}}, q{{1}}")
+    vectors = (("q0", "q2", "q2", "q2"), ("q1", "q3", "q3", "q3"))
+    scale(r, how.kind, vectors, "q2", lambda q: r.op(f"vldrw.u32 {q}, [{{w}}], #16"))
     r.ops("vqmovnb.s32 q0, q0", "vqmovnt.s32 q0, q1", "vqadd.s16 q0, q0, {zero}")
     if how.clamped:
         r.ops("ldrd r2, r4, [sp, #16]", "vdup.16 q2, r2", "vdup.16 q3, r4")
@@ -92,13 +89,6 @@ def _chunk(r: Routine, first: bool) -> None:
     for number, total in enumerate(_SUMS):
         r.op(f"vldrb.u8 q{1 + number % 2}, [{{w}}], #16")
         r.op(f"vmladav{'' if first else 'a'}.s8 {total}, q0, q{1 + number % 2}")
-
-
-def _constants(r: Routine, instruction: str) -> None:
-    for q in (0, 1):
-        r.op(f"vldrw.u32 q{2 + q}, [{{w}}], #16")
-    for q in (0, 1):
-        r.op(instruction.format(q, 2 + q))
 
 
 class Gemv:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requantisation of vectors of four accumulators on cores with MVE: exact sequences of two instructions.
+"""Requantisation of vectors of four accumulators on cores with MVE: exact sequences of two or four instructions.
 
 Notation: acc is the int32 accumulator, real multiplier = m * 2**(-31 - e) with m in [2**30, 2**31)
 and a right shift e. VQDMULH(a, b) = floor(2 * a * b / 2**32), VQRDMULH the same with 2**31 added
@@ -14,7 +14,10 @@ two_step (mode tflite)
     moves away from zero, as gemmlowp's rounding shift does. For larger |x| the result may be one
     too far from zero, which the clamp hides where |y| >= 256: e <= 11. For e = 0 nothing is to be
     shifted; the constant 2**31 - 1 gives x back while |x| < 2**30, and saturated results beyond.
-single (mode onnx, no tie possible)
+three_step (mode tflite, e >= 1, any accumulator)
+    x = VQRDMULH(acc, m); x = x + (x >> 31); y = VRSHL(x, -e). VRSHL rounds halves up; a step of one
+    down before it moves the halves of negative numbers, and nothing else, to the level below.
+single (mode onnx, e >= 1, no tie possible)
     x = VQDMULH(acc, m); y = VRSHL(x, -e), the floor of x * 2**-e + 1/2. The floor within doesn't
     change that: it's one floor of the exact product plus a half. Ties, which have to go to the even
     side, need more powers of two in acc * m than there are.
@@ -32,7 +35,7 @@ from ...network.arithmetic import Requantisation
 from ..dsp.requantise import AccumulatorRange, rescaling_of
 from ..weighted import bias_with_input_zero_point
 
-Kind = Literal["two_step", "single"]
+Kind = Literal["two_step", "three_step", "single"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ def second_factor(how: Requantisation, bounds: AccumulatorRange) -> np.ndarray |
 def no_ties(how: Requantisation, bounds: AccumulatorRange) -> bool:
     """Whether `single` is exact: a right shift, and no accumulator of any channel is a tie."""
     e = -how.shift.astype(np.int64)
-    if how.mode != "onnx" or np.any(e < 0) or np.any(e > 31) or np.any(how.multiplier <= 0):
+    if how.mode != "onnx" or np.any(e < 1) or np.any(e > 31) or np.any(how.multiplier <= 0):
         return False
     # acc * m is a tie only if 2**(30 + e) divides it; acc != 0 brings at most its bit length - 1.
     twos = np.array([(int(v) & -int(v)).bit_length() - 1 for v in how.multiplier])
@@ -93,6 +96,8 @@ def scaling_of(network: Network, layer: Conv2D | DepthwiseConv2D | Dense) -> Sca
     second: np.ndarray | None
     if network.mode == "tflite":
         second = second_factor(how, bounds)
+        if second is None and np.all((how.shift < 0) & (how.multiplier > 0)):
+            kind, second = "three_step", np.maximum(how.shift, -31)
     else:
         kind, second = "single", how.shift if no_ties(how, bounds) else None
     if second is None:
