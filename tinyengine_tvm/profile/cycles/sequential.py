@@ -58,7 +58,7 @@ class SequentialModel:
             now += cost
             if instruction.kind is Kind.FLOAT_DIVIDE:
                 # It completes beside the integer instructions that follow.
-                floats_free = now + self.costs[Kind.FLOAT_DIVIDE] - 1
+                floats_free = now + self.costs.get(Kind.FLOAT_DIVIDE, 1) - 1
             spent.append(cost)
             before = instruction
         return spent
