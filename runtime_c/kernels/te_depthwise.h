@@ -82,7 +82,7 @@ TE_ASSEMBLY static void te_depthwise_move(
 }
 
 /* One group of channels, band after band. */
-static void te_depthwise_bands(const int8_t *x, int8_t *y, int32_t *plane, int32_t skipped,
+__attribute__((noinline)) static void te_depthwise_bands(const int8_t *x, int8_t *y, int32_t *plane, int32_t skipped,
     const int32_t *records, struct te_depthwise_work *work, const struct te_depthwise *layer)
 {
     const int32_t pitch = layer->pitch / 4;
