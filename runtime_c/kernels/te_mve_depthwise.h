@@ -6,7 +6,7 @@ struct te_mve_depthwise {
     int8_t *inner; /* the words of the image's columns */
     int32_t width;
     int32_t group_step; /* bytes of 8 columns of the input */
-    int8_t *after; /* the words behind the image's columns */
+    int32_t after; /* from the last group of 8 columns' end back to the image's end, in words' bytes */
     uint32_t padding; /* the input's zero point in each byte */
     int8_t *words;
     int32_t y_step; /* bytes of four columns of the output */
@@ -41,7 +41,6 @@ static void te_mve_depthwise_run(void (*convolve)(const void *), const int8_t *x
     layer.halves = scratch;
     layer.words = scratch + sizes->pairs_bytes;
     layer.inner = layer.words + 4 * sizes->left;
-    layer.after = layer.inner + 4 * layer.width;
     layer.table = table;
     layer.table_end = table + sizes->table_words;
     layer.record = record;

@@ -32,7 +32,7 @@ def random_cases(seed: int, count: int, kernel: int, stride: int) -> list[Case]:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 6, 7])
 def test_random_layers(kernel: int, stride: int) -> None:
     require_board(BOARD)
     cases = random_cases(10 * kernel + stride, thorough(60, 400), kernel, stride)

@@ -59,7 +59,7 @@ def cases(mode: str, shifts: range, seed: int):
 
 def test_two_step():
     applied = set()
-    for how, bounds, acc in cases("tflite", range(0, 31), 1):
+    for how, bounds, acc in cases("tflite", range(31), 1):
         second = second_factor(how, bounds)
         if second is None:
             assert how.shift[0] < -11
@@ -68,7 +68,7 @@ def test_two_step():
         applied.add(-int(how.shift[0]))
         y = vqrdmulh(vqrdmulh(acc, how.multiplier), second)
         np.testing.assert_array_equal(stored(y, how), requantise(acc, how))
-    assert applied >= set(range(0, 20))
+    assert applied >= set(range(20))
 
 
 def test_two_step_fails_where_it_is_refused():
@@ -90,7 +90,7 @@ def test_three_step():
 
 def test_single():
     applied = 0
-    for how, bounds, acc in cases("onnx", range(0, 32), 3):
+    for how, bounds, acc in cases("onnx", range(32), 3):
         if not no_ties(how, bounds):
             continue
         applied += 1

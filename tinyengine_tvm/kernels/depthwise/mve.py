@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""depthwise_conv2d on cores with MVE: kernels up to 3 x 3, strides 1 and 2, channel by channel."""
+"""depthwise_conv2d on cores with MVE: kernels up to 7 x 7, strides 1 and 2, channel by channel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...network import DepthwiseConv2D, Network
 from ...targets import Target
 from ..base import Code, Configuration, Constant, Kernel, Operands
 from ..geometry import Geometry, geometry_of
-from ..mve.depthwise import DepthwiseRoutine
+from ..mve.depthwise import TABLE, DepthwiseRoutine
 from ..mve.gemm import scaling_words
 from ..mve.requantise import live_weight, scaling_of
 
@@ -20,6 +20,8 @@ GROUP = 8
 """Columns that are gathered at a time."""
 BLOCK = 4
 """Columns of outputs that are computed at a time."""
+MOST_PADDING = 4
+"""The columns behind the image that are filled in any case."""
 _LANES = (0, 2, 1, 3)
 """Columns of a block at stride 1, in the order of the lanes."""
 
@@ -43,6 +45,8 @@ class Layout:
     rows: Grid
     columns: Grid
     stride: int
+    window: int
+    """4 for kernels up to 3 x 3, 8 for kernels up to 7 x 7"""
 
     @classmethod
     def of(cls, g: Geometry, transposed: bool) -> Layout:
@@ -51,9 +55,10 @@ class Layout:
             g.height, g.out_height, g.pad_top, g.width * g.depth, g.out_width * g.channels
         )
         horizontal = Grid(g.width, g.out_width, g.pad_left, g.depth, g.channels)
+        window = 4 if max(g.kh, g.kw) <= 3 else 8
         if transposed:
-            return cls(horizontal, vertical, g.sy)
-        return cls(vertical, horizontal, g.sy)
+            return cls(horizontal, vertical, g.sy, window)
+        return cls(vertical, horizontal, g.sy, window)
 
     @property
     def strips(self) -> int:
@@ -71,10 +76,13 @@ class Layout:
     @property
     def cost(self) -> int:
         """About how many instructions a channel takes."""
-        block = 28 if self.stride == 1 else 21
-        return (self.strips + 1) * (14 * self.groups + 12) + self.strips * (
-            20 + block * self.blocks
-        )
+        block = {(4, 1): 28, (4, 2): 21, (8, 1): 76, (8, 2): 46}[self.window, self.stride]
+        return self.pairs * (14 * self.groups + 13) + self.strips * (20 + block * self.blocks)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of rows that are gathered for a channel."""
+        return self.strips + (1 if self.window == 4 else 3)
 
     @property
     def addressable(self) -> bool:
@@ -88,19 +96,28 @@ class Layout:
         return 2 * GROUP * self.groups
 
     @property
-    def words_bytes(self) -> int:
-        """Words that are written, and those that the last block reads."""
+    def row_bytes(self) -> int:
+        """A row of words: those that are written, and those that the last block reads."""
         c = self.columns
-        written = c.pad + max(GROUP * self.groups, c.size + 4)
-        return 4 * max(written, BLOCK * self.blocks * self.stride + 4)
+        written = c.pad + max(GROUP * self.groups, c.size + self.window)
+        return 4 * max(written, BLOCK * self.blocks * self.stride + self.window)
+
+    @property
+    def words_bytes(self) -> int:
+        """All rows of words."""
+        return self.row_bytes * (1 if self.window == 4 else 3)
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The columns of a block in the order of the lanes."""
+        return _LANES if (self.window, self.stride) == (4, 1) else tuple(range(BLOCK))
 
     def table(self, zero_point: int) -> np.ndarray:
-        """int32 [pairs of rows, 8]: the rows' offsets, what is kept of their bytes and what is added,
-        and of the strip that ends with this pair: offset of its outputs, full blocks, lanes to store.
-        """
+        """int32 [pairs of rows, 8 or 11]: offsets of the rows, what is kept of their bytes and what
+        is added; and of the strip that ends with this pair, where its outputs begin, full blocks, and
+        lanes to store. Large windows: also the row of words to write, and the upper and lower one."""
         zero, result = zero_point & 0xFF, []
-        full, rest = divmod(self.columns.out, BLOCK)
-        for pair in range(self.strips + 1):
+        for pair in range(self.pairs):
             kept = added = 0
             offsets = []
             for i in range(2):
@@ -109,23 +126,30 @@ class Layout:
                 kept |= (0xFF if inside else 0) << (8 * i)
                 added |= (0 if inside else zero) << (8 * i)
                 offsets.append(min(max(row, 0), self.rows.size - 1) * self.rows.x_step)
-            strip = pair - 1
-            if strip < 0:
-                result.append([*offsets, kept, added, 0, 0, 0, 0])
+            y, blocks, full, rest = self._strip(pair - (self.pairs - self.strips))
+            if self.window == 4:
+                result.append([*offsets, kept, added, y, blocks, full, rest])
                 continue
-            first = strip * (2 if self.stride == 1 else 1)
-            lone = self.stride == 1 and first + 1 == self.rows.out
-            lanes = _LANES if self.stride == 1 else range(BLOCK)
-            masks = [
-                sum(
-                    (0x3 if lone else 0xF) << (4 * lane)
-                    for lane, column in enumerate(lanes)
-                    if column < count
-                )
-                for count in (BLOCK, rest)
-            ]
-            result.append([*offsets, kept, added, first * self.rows.y_step, full, *masks])
-        return np.array(result, np.int32).reshape(-1)
+            lower, upper = (self.row_bytes * ((pair + back) % 3) for back in (0, 1))
+            result.append([*offsets, kept, added, lower, y, upper, blocks, lower, full, rest])
+        return np.array(result, np.int32).reshape(len(result), TABLE[self.window]).reshape(-1)
+
+    def _strip(self, strip: int) -> tuple[int, int, int, int]:
+        """Offset of the outputs, full blocks, and lanes to store of a full and of a last block."""
+        if strip < 0:
+            return 0, 0, 0, 0
+        first = strip * (2 if self.stride == 1 else 1)
+        lone = self.stride == 1 and first + 1 == self.rows.out
+        blocks, rest = divmod(self.columns.out, BLOCK)
+        full, last = (
+            sum(
+                (0x3 if lone else 0xF) << (4 * lane)
+                for lane, column in enumerate(self.lanes)
+                if column < count
+            )
+            for count in (BLOCK, rest)
+        )
+        return first * self.rows.y_step, blocks, full, last
 
     def gather(self) -> list[int]:
         return [i * self.columns.x_step for i in range(GROUP)]
@@ -136,7 +160,7 @@ class Layout:
         if self.stride == 2:
             return [i * step for i in range(BLOCK)]
         below = self.rows.y_step
-        return [c * step | (c * step + below) << 16 for c in _LANES]
+        return [c * step | (c * step + below) << 16 for c in self.lanes]
 
 
 def layouts(g: Geometry) -> list[bool]:
@@ -145,21 +169,25 @@ def layouts(g: Geometry) -> list[bool]:
     return [t for _, t in sorted(ways)]
 
 
-def records(weight: np.ndarray, words: np.ndarray, transposed: bool) -> np.ndarray:
-    """int32 per channel: 4 x 4 weights, column after column, then the constants of the scaling."""
+def records(weight: np.ndarray, words: np.ndarray, window: int, transposed: bool) -> np.ndarray:
+    """int32 per channel: weights, 4 x 4 by 4 x 4 and in them column after column, then the constants
+    of the scaling."""
     if transposed:
         weight = weight.transpose(1, 0, 2)
-    square = np.zeros((weight.shape[2], 4, 4), np.int8)
-    square[:, : weight.shape[1], : weight.shape[0]] = weight.transpose(2, 1, 0)
-    packed = square.reshape(len(square), 16).view(np.int32)
+    height, width, channels = weight.shape
+    square = np.zeros((channels, window, window), np.int8)
+    square[:, :height, :width] = weight.transpose(2, 0, 1)
+    # [channels, upper or lower, row, left or right, column]
+    parts = square.reshape(channels, window // 4, 4, window // 4, 4).transpose(0, 1, 3, 4, 2)
+    packed = np.ascontiguousarray(parts).reshape(channels, -1).view(np.int32)
     return np.hstack([packed, words]).reshape(-1)
 
 
 class DepthwiseMve(Kernel[DepthwiseConv2D]):
-    """Kernels up to 3 x 3 with depth multiplier 1. Configuration: `transposed`, the way through the
+    """Kernels up to 7 x 7 with depth multiplier 1. Configuration: `transposed`, the way through the
     image."""
 
-    name = "depthwise3x3_s8_2x2_mve"
+    name = "depthwise_s8_2x4_mve"
     layer = DepthwiseConv2D
 
     def supports(self, network: Network, layer: DepthwiseConv2D, target: Target) -> bool:
@@ -167,7 +195,8 @@ class DepthwiseMve(Kernel[DepthwiseConv2D]):
         return (
             target.has("mve")
             and layer.multiplier == 1
-            and max(g.kh, g.kw) <= 3
+            and max(g.kh, g.kw) <= 7
+            and max(g.pad_top, g.pad_left, g.pad_bottom, g.pad_right) <= MOST_PADDING
             and g.sy == g.sx
             and g.sy in (1, 2)
             and bool(layouts(g))
@@ -192,7 +221,7 @@ class DepthwiseMve(Kernel[DepthwiseConv2D]):
         g = geometry_of(network, layer)
         same = (g.out_height, g.out_width) == (g.height, g.width)
         smaller = g.out_width <= g.width and g.out_height <= g.height
-        padded = max(g.pad_top, g.pad_left) <= 2
+        padded = max(g.pad_top, g.pad_left) <= (2 if max(g.kh, g.kw) <= 3 else 4)
         return (0,) if padded and (same or (smaller and not configuration["transposed"])) else ()
 
     def emit(self, network: Network, layer: DepthwiseConv2D, configuration: Configuration) -> Code:
@@ -200,12 +229,15 @@ class DepthwiseMve(Kernel[DepthwiseConv2D]):
         layout = Layout.of(g, transposed)
         scaling = scaling_of(network, layer)
         assert scaling is not None
-        routine = DepthwiseRoutine(scaling.kind, layout.stride, layer.clamp != (-128, 127))
+        routine = DepthwiseRoutine(
+            scaling.kind, layout.window, layout.stride, layer.clamp != (-128, 127)
+        )
         zero_in = network.input_of(layer).zero_point
         low, high = layer.clamp
         columns = layout.columns
         fields = {
             "width": columns.size,
+            "after": 4 * (columns.size - GROUP * layout.groups),
             "group_step": GROUP * columns.x_step,
             "padding": f"{(zero_in & 0xFF) * 0x01010101}u",
             "y_step": BLOCK * columns.y_step,
@@ -231,7 +263,7 @@ class DepthwiseMve(Kernel[DepthwiseConv2D]):
             )
 
         constants = (
-            Constant("record", records(weight, scaling_words(scaling), transposed)),
+            Constant("record", records(weight, scaling_words(scaling), layout.window, transposed)),
             Constant("table", table),
         )
         return Code((routine.function(),), constants, call)
