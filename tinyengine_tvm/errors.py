@@ -25,3 +25,7 @@ class UnsupportedOperators(ModelError):
 
 class BoardError(TinyEngineError):
     """A board is unknown, its tools are missing, or the program failed on it."""
+
+
+class BudgetError(TinyEngineError):
+    """The network doesn't fit the SRAM or flash that it may take."""

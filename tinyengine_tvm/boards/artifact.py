@@ -23,6 +23,8 @@ class Port:
     shape: tuple[int, ...]
     dtype: str
     bytes: int
+    row_bytes: int = 0
+    """Bytes of a row of an input that is streamed by rows; 0 for all others."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,14 @@ class CompiledModel:
     def _from_facts(cls, directory: Path, facts: dict[str, Any]) -> CompiledModel:
         def ports(entries: list[dict[str, Any]]) -> tuple[Port, ...]:
             return tuple(
-                Port(e["name"], e["field"], tuple(e["shape"]), e["dtype"], int(e["bytes"]))
+                Port(
+                    e["name"],
+                    e["field"],
+                    tuple(e["shape"]),
+                    e["dtype"],
+                    int(e["bytes"]),
+                    int(e.get("row_bytes", 0)),
+                )
                 for e in entries
             )
 

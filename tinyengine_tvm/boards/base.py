@@ -177,6 +177,11 @@ def harness_header(model: CompiledModel) -> str:
         entries = " ".join(f"X({p.field}, {p.bytes})" for p in ports)
         return f"#define {macro}(X) {entries}".rstrip() + "\n"
 
+    def streams(model: CompiledModel) -> str:
+        entries = [f"X({p.field}, {p.bytes}, {p.row_bytes})" for p in model.inputs if p.row_bytes]
+        # main.c has nothing to stream where there is no such macro.
+        return f"#define FOR_EACH_STREAM(X) {' '.join(entries)}\n" if entries else ""
+
     return (
         "#ifndef HARNESS_MODEL_H\n#define HARNESS_MODEL_H\n\n"
         '#include "model.h"\n\n'
@@ -187,7 +192,8 @@ def harness_header(model: CompiledModel) -> str:
         f"#define MODEL_OUTPUTS struct tvmgen_{name}_outputs\n"
         f"#define MODEL_MAP_INPUTS tvmgen_{name}_map_inputs\n"
         f"#define MODEL_MAP_OUTPUTS tvmgen_{name}_map_outputs\n"
-        + fields("FOR_EACH_INPUT", model.inputs)
+        + fields("FOR_EACH_INPUT", [p for p in model.inputs if not p.row_bytes])
+        + streams(model)
         + fields("FOR_EACH_OUTPUT", model.outputs)
         + "\n#endif\n"
     )

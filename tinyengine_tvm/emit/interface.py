@@ -18,19 +18,30 @@ class Port:
     field: str
     source: str
     """Its name in the model file."""
+    streamed: bool = False
+    """Asked for a few rows at a time, through a callback."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row, which is what is along the second dimension: images are NHWC."""
+        return self.tensor.nbytes // self.tensor.shape[1]
 
     @property
     def macro(self) -> str:
         return self.field.upper()
 
 
-def ports(network: Network, names: tuple[str, ...]) -> list[Port]:
+def ports(
+    network: Network, names: tuple[str, ...], streamed: frozenset[str] = frozenset()
+) -> list[Port]:
     """The ports of these tensors, with unique C field names."""
     unique = UniqueNames()
     result = []
     for name in names:
         source = network.source.get(name, name)
-        result.append(Port(network.tensor(name), unique(identifier(source)), source))
+        result.append(
+            Port(network.tensor(name), unique(identifier(source)), source, name in streamed)
+        )
     return result
 
 
@@ -59,13 +70,25 @@ extern "C" {
 #define {{ prefix }}_{{ port.macro }}_SCALE {{ port.tensor.scale.hex() }}f /* {{ '%.9g' % port.tensor.scale }} */
 #define {{ prefix }}_{{ port.macro }}_ZERO_POINT ({{ port.tensor.zero_point }})
 {% endif %}
+{% if port.streamed %}
+#define {{ prefix }}_{{ port.macro }}_ROW_BYTES {{ port.row_bytes }}
+{% endif %}
 {% endfor %}
 {% endfor %}
 
 /* Pointers must be aligned to 4 bytes. */
 struct tvmgen_{{ name }}_inputs {
 {% for port in inputs %}
+{% if port.streamed %}
+    /* Called during the run to write `rows` rows of the input, the first of them `first_row`, to
+     * `destination`, one after the other without gaps. Rows are asked for in order, none twice; rows
+     * at the end that no output depends on are never asked for. `context` is handed through. */
+    void (*{{ port.field }}_rows)(
+        void *context, int32_t first_row, int32_t rows, void *destination);
+    void *{{ port.field }}_context;
+{% else %}
     void *{{ port.field }};
+{% endif %}
 {% endfor %}
 };
 
@@ -80,7 +103,7 @@ int32_t tvmgen_{{ name }}_run(
     struct tvmgen_{{ name }}_inputs *inputs, struct tvmgen_{{ name }}_outputs *outputs);
 
 /* The places of inputs and outputs inside the arena. Filling the inputs there saves a second
- * buffer; a run overwrites them. */
+ * buffer; a run overwrites them.{{ " Callbacks of streamed inputs are NULL: set them." if streamed }} */
 struct tvmgen_{{ name }}_inputs tvmgen_{{ name }}_map_inputs(void);
 struct tvmgen_{{ name }}_outputs tvmgen_{{ name }}_map_outputs(void);
 
@@ -97,15 +120,18 @@ extern uint8_t tvmgen_{{ name }}_arena[{{ prefix }}_ARENA_SIZE];
 """
 
 
-def model_header(network: Network, name: str, arena_bytes: int, banner: str) -> str:
-    """Text of model.h."""
+def model_header(
+    network: Network, inputs: list[Port], name: str, arena_bytes: int, banner: str
+) -> str:
+    """Text of model.h. `inputs` are the ports of all inputs, streamed ones among them."""
     return render(
         HEADER,
         name=name,
         prefix=f"TVMGEN_{name.upper()}",
         guard=f"TVMGEN_{name.upper()}_H",
         arena_bytes=arena_bytes,
-        inputs=ports(network, network.inputs),
+        inputs=inputs,
+        streamed=any(port.streamed for port in inputs),
         outputs=ports(network, network.outputs),
         banner=banner,
         comment=comment,

@@ -17,6 +17,7 @@ FORMAT = 1
 
 def _port(port: Port) -> dict[str, Any]:
     quantised = port.tensor.dtype == "int8"
+    rows = {"row_bytes": port.row_bytes} if port.streamed else {}
     return {
         "name": port.source,
         "field": port.field,
@@ -25,11 +26,13 @@ def _port(port: Port) -> dict[str, Any]:
         "bytes": port.tensor.nbytes,
         "scale": port.tensor.scale if quantised else None,
         "zero_point": port.tensor.zero_point if quantised else None,
+        **rows,
     }
 
 
 def metadata(
     network: Network,
+    inputs: list[Port],
     selected: list[Selected],
     plan: MemoryPlan,
     constants: list[tuple[str, int]],
@@ -49,7 +52,7 @@ def metadata(
         "model_sha256": model_sha256,
         "arena_bytes": plan.arena_bytes,
         "arena_lower_bound": plan.lower_bound,
-        "inputs": [_port(p) for p in ports(network, network.inputs)],
+        "inputs": [_port(p) for p in inputs],
         "outputs": [_port(p) for p in ports(network, network.outputs)],
         "layers": [
             {

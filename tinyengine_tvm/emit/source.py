@@ -12,7 +12,7 @@ import numpy as np
 from ..kernels.base import Function, Operands, render
 from ..kernels.registry import Selected
 from ..memory import MemoryPlan, views
-from ..network import Network
+from ..network import Fused, Layer, Network
 from ..paths import runtime_c
 from .constants import constant_array
 from .interface import Port, ports
@@ -113,15 +113,26 @@ def _wrapped(line: str) -> list[str]:
 class _Pointers:
     """C expressions for tensors: the caller's buffers at the ends, the arena in between."""
 
-    def __init__(self, network: Network, plan: MemoryPlan, constants: dict[str, str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        inputs: list[Port],
+        plan: MemoryPlan,
+        constants: dict[str, str],
+    ) -> None:
         self._plan = plan
         self._fixed = dict(constants)
         # A reshape moves nothing, so all views of a tensor are the caller's if one of them is.
         # Outputs go last, so that the layer before a final reshape writes to the caller at once.
         same = views(network)
         ends = {*network.inputs, *network.outputs}
-        for struct, names in (("inputs", network.inputs), ("outputs", network.outputs)):
-            for port in ports(network, names):
+        outputs = ports(network, network.outputs)
+        for struct, group in (("inputs", inputs), ("outputs", outputs)):
+            for port in group:
+                if port.streamed:
+                    # The beginning of the names of its callback and context.
+                    self._fixed[port.tensor.name] = f"{struct}->{port.field}"
+                    continue
                 for name, first in same.items():
                     own = name == port.tensor.name
                     if own or (first == same[port.tensor.name] and name not in ends):
@@ -133,10 +144,22 @@ class _Pointers:
         return f"TE_ARENA({self._plan.offset_of(tensor)})"
 
 
+def _operands(layer: Layer) -> tuple[str, ...]:
+    """The tensors that a layer reads, a streamed one among them."""
+    if isinstance(layer, Fused) and layer.streamed is not None:
+        return (layer.streamed,)
+    return layer.inputs
+
+
 def model_source(
-    network: Network, selected: list[Selected], plan: MemoryPlan, name: str, banner: str
+    network: Network,
+    inputs: list[Port],
+    selected: list[Selected],
+    plan: MemoryPlan,
+    name: str,
+    banner: str,
 ) -> Source:
-    """Text of model.c, deterministic for its arguments."""
+    """Text of model.c, deterministic for its arguments. `inputs` are as in model_header."""
     symbols, function_names = UniqueNames(), UniqueNames()
     constants: list[tuple[str, np.ndarray]] = []
     constant_tensors: dict[str, str] = {}
@@ -145,7 +168,7 @@ def model_source(
             symbol = symbols(f"te_{identifier(tensor.name)}")
             constants.append((symbol, tensor.data))
             constant_tensors[tensor.name] = symbol
-    pointers = _Pointers(network, plan, constant_tensors)
+    pointers = _Pointers(network, inputs, plan, constant_tensors)
 
     functions: dict[Function, str] = {}
     steps = []
@@ -162,13 +185,13 @@ def model_source(
             constants.append((symbol, constant.data))
         scratch = plan.scratch_offset(layer.name) if layer.name in plan.scratch else None
         operands = Operands(
-            inputs=tuple(pointers(n) for n in layer.inputs),
+            inputs=tuple(pointers(n) for n in _operands(layer)),
             output=pointers(layer.output),
             scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
             constant=own.__getitem__,
         )
         text = code.call(operands, [functions[f] for f in code.functions])
-        shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in layer.inputs)
+        shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
         steps.append(_Step(title, [w for line in text.splitlines() for w in _wrapped(line)]))
@@ -180,7 +203,13 @@ def model_source(
         includes.update(function.includes)
 
     def mapped(group: list[Port]) -> list[str]:
-        return [f"TE_ARENA({plan.offset_of(port.tensor.name)})" for port in group]
+        places = []
+        for port in group:
+            if port.streamed:
+                places += ["NULL", "NULL"]
+            else:
+                places.append(f"TE_ARENA({plan.offset_of(port.tensor.name)})")
+        return places
 
     text = render(
         SOURCE,
@@ -191,7 +220,7 @@ def model_source(
         functions=[f.text.replace("@NAME@", n) for f, n in functions.items()],
         constants=[constant_array(symbol, data) for symbol, data in constants],
         arena_bytes=plan.arena_bytes,
-        map_inputs=mapped(ports(network, network.inputs)),
+        map_inputs=mapped(inputs),
         map_outputs=mapped(ports(network, network.outputs)),
         steps=steps,
     )

@@ -9,9 +9,12 @@ Everything stored in an activation tensor is int8 unless a layer says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .network import Network
 
 INT8_RANGE = (-128, 127)
 
@@ -218,3 +221,17 @@ class ResizeNearest(Layer):
     op: ClassVar[str] = "resize_nearest"
     rows: tuple[int, ...] = ()
     columns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Layer):
+    """The layers of `body`, computed together a part at a time.
+
+    `body` has one input and one output, the latter this layer's. An input that is streamed isn't
+    among `inputs`: `streamed` names it. `macs` counts what is computed, some of it more than once.
+    """
+
+    op: ClassVar[str] = "fused"
+    body: Network = field(kw_only=True)
+    macs: int = field(kw_only=True)
+    streamed: str | None = None

@@ -59,6 +59,15 @@ def verify(network: Network) -> Network:
 
 def _verify_layer(network: Network, layer: L.Layer) -> None:
     where = f"{layer.op} {layer.name}"
+    if isinstance(layer, L.Fused):
+        verify(layer.body)
+        _require(layer.body.outputs == (layer.output,), where, "output")
+        read = layer.inputs if layer.streamed is None else (layer.streamed,)
+        _require(layer.body.inputs == read, where, "inputs")
+        for name in (*layer.body.inputs, layer.output):
+            same = layer.body.tensor(name).shape == network.tensor(name).shape
+            _require(same, where, f"{name} has another shape inside")
+        return
     inputs = [network.tensors[name] for name in layer.inputs]
     x, y = inputs[0], network.output_of(layer)
 

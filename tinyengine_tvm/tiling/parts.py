@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels for the parts of a layer that a region computes one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import UnsupportedOperators
+from ..kernels.base import Configuration, Kernel
+from ..kernels.registry import Selected, kernels_for
+from ..network import Layer, Network
+from ..targets import Target
+from .stages import Rows, part_of, rows_read
+
+Shape = tuple[int, int, int, int]
+"""Rows of the output and of the inputs, rows of padding above and below."""
+
+Frugality = Literal["shared", "small"]
+"""shared: configurations near those of whole layers, whose code is there already; small: those with
+the least scratch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One shape of a layer's part, with the kernel that computes it. `scratch` is in bytes."""
+
+    network: Network
+    layer: Layer
+    kernel: Kernel[Any]
+    configuration: Configuration
+    scratch: int
+    in_place: bool
+    """Whether the output may be written over the first input, beginning where that begins."""
+
+
+def shape_of(network: Network, layer: Layer, rows: Rows) -> Shape:
+    """What distinguishes this part of the layer from others."""
+    read = rows_read(network, layer, rows)
+    padding = getattr(layer, "padding", None)
+    if padding is None:
+        return rows.count, read.count, 0, 0
+    first = rows.begin * layer.stride[0] - padding.top  # type: ignore[attr-defined]
+    last = (rows.end - 1) * layer.stride[0] - padding.top + layer.kernel[0]  # type: ignore[attr-defined]
+    return rows.count, read.count, read.begin - first, last - read.end
+
+
+@dataclass
+class Parts:
+    """Finds kernels for parts of a network's layers, and remembers them.
+
+    `selected` holds the choice for each whole layer, by name.
+    """
+
+    network: Network
+    target: Target
+    selected: Mapping[str, Selected]
+    _networks: dict[tuple[str, Shape], tuple[Network, Layer]] = field(default_factory=dict)
+    _found: dict[Any, dict[Shape, Part]] = field(default_factory=dict)
+    _spaces: dict[Any, list[tuple[Configuration, int]]] = field(default_factory=dict)
+
+    def find(
+        self,
+        layer: Layer,
+        wanted: Iterable[tuple[Shape, Rows]],
+        frugality: Frugality,
+        *,
+        aligned: bool,
+    ) -> dict[Shape, Part]:
+        """One kernel for all these parts of a layer.
+
+        `aligned`: every pointer that the kernel gets is a multiple of 4; else only portable
+        kernels, which read and write bytes, are taken.
+
+        Raises:
+            UnsupportedOperators: no kernel computes all of them.
+        """
+        rows_of = dict(sorted(dict(wanted).items(), key=lambda item: item[0], reverse=True))
+        key = layer.name, tuple(rows_of), frugality, aligned
+        if key not in self._found:
+            self._found[key] = self._find(layer, rows_of, frugality, aligned)
+        return self._found[key]
+
+    def _find(
+        self, layer: Layer, rows_of: dict[Shape, Rows], frugality: Frugality, aligned: bool
+    ) -> dict[Shape, Part]:
+        parts = {shape: self._part(layer, shape, rows) for shape, rows in rows_of.items()}
+        network, first = next(iter(parts.values()))
+        candidates = [
+            kernel
+            for kernel in kernels_for(network, first, self.target)
+            if (aligned or kernel.name.endswith("_portable"))
+            and all(kernel.supports(*part, self.target) for part in parts.values())
+        ]
+        if not candidates:
+            raise UnsupportedOperators(
+                [f"{layer.op} ({layer.name})"], f"no kernel for its parts on {self.target.name}"
+            )
+        # The whole layer's kernel, if it can: its code and its constants may be shared.
+        whole = self.selected[layer.name]
+        candidates.sort(key=lambda kernel: kernel is not whole.kernel)
+        kernel = candidates[0]
+        wanted = whole.configuration if kernel is whole.kernel else None
+        result = {}
+        for shape, part in parts.items():
+            configuration, scratch = self._choose(kernel, layer, shape, part, wanted, frugality)
+            wanted = configuration if wanted is None or frugality == "small" else wanted
+            in_place = 0 in kernel.in_place(*part, configuration)
+            result[shape] = Part(*part, kernel, configuration, scratch, in_place)
+        return result
+
+    def _choose(
+        self,
+        kernel: Kernel[Any],
+        layer: Layer,
+        shape: Shape,
+        part: tuple[Network, Layer],
+        wanted: Configuration | None,
+        frugality: Frugality,
+    ) -> tuple[Configuration, int]:
+        key = kernel.name, layer.name, shape
+        if key not in self._spaces:
+            space = kernel.configurations(*part, self.target)
+            self._spaces[key] = [(c, kernel.scratch(*part, c)) for c in space]
+
+        def apart(item: tuple[Configuration, int]) -> tuple[int, int]:
+            configuration, scratch = item
+            others = sum(configuration[k] != v for k, v in (wanted or {}).items())
+            return (scratch, others) if frugality == "small" else (others, 0)
+
+        return min(self._spaces[key], key=apart)
+
+    def _part(self, layer: Layer, shape: Shape, rows: Rows) -> tuple[Network, Layer]:
+        # Kernels remember what they derive from a layer by its identity.
+        key = layer.name, shape
+        if key not in self._networks:
+            self._networks[key] = part_of(self.network, layer, rows)
+        return self._networks[key]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a network and a goal to the plan that is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..errors import BudgetError, TinyEngineError
+from ..kernels.base import Objective
+from ..kernels.registry import Selected, select_kernels
+from ..network import Network
+from ..network.macs import network_macs
+from ..targets import Target
+from .apply import apply
+from .arena import arena_bytes
+from .goal import Goal
+from .search import Option, Search
+
+TRIALS = 8
+"""Budgets that are tried where the arena turns out larger than its largest piece."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """A network with regions as layers, its kernels, and what that takes."""
+
+    network: Network
+    selected: list[Selected]
+    arena: int
+    """Bytes"""
+    macs: int
+    cost: int
+    """Estimated instructions beyond those of whole layers."""
+    regions: int
+
+
+class Planner:
+    """All plans of one network, found on demand."""
+
+    def __init__(
+        self, network: Network, target: Target, objective: Objective, *, streamed: bool
+    ) -> None:
+        self.network, self.target, self.objective = network, target, objective
+        self.streamed = streamed
+        self.chosen = select_kernels(network, target, objective)
+        self._search: Search | None = None
+        self._tilings: dict[tuple[int, ...], Tiling] = {}
+
+    @property
+    def search(self) -> Search:
+        if self._search is None:
+            self._search = Search(self.network, self.target, self.chosen, streamed=self.streamed)
+        return self._search
+
+    @cached_property
+    def whole(self) -> Tiling | None:
+        """The plan without regions; none where the input is streamed."""
+        if self.streamed:
+            return None
+        arena = arena_bytes(self.network, self.chosen)
+        return Tiling(self.network, self.chosen, arena, network_macs(self.network), 0, 0)
+
+    def within(self, budget: int) -> Tiling | None:
+        """A plan that needs at most `budget` bytes, the cheapest that is found."""
+        if self.whole is not None and self.whole.arena <= budget:
+            return self.whole
+        bound = budget
+        for _ in range(TRIALS):
+            path = self.search.path(bound)
+            if path is None:
+                return None
+            tiling = self._tiling(path)
+            if tiling.arena <= budget:
+                return tiling
+            # Pieces that fit one by one may not fit together: tensors between them have one place.
+            bound = min(max(o.arena for o in path) - 1, bound - (tiling.arena - budget) // 2)
+        return None
+
+    def smallest(self) -> Tiling | None:
+        """The plan with the smallest arena that is found."""
+        best = self.whole
+        low, high = 0, best.arena if best is not None else 1 << 30
+        while high - low > max(16, high // 200):
+            middle = (low + high) // 2 if high < 1 << 29 else high
+            path = self.search.path(middle)
+            if path is None:
+                if high >= 1 << 29:
+                    return None
+                low = middle
+                continue
+            tiling = self._tiling(path)
+            if best is None or (tiling.arena, tiling.cost) < (best.arena, best.cost):
+                best = tiling
+            high = min(middle, max(o.arena for o in path))
+        return best
+
+    def _tiling(self, path: list[Option]) -> Tiling:
+        key = tuple(id(option) for option in path)
+        if key not in self._tilings:
+            fusions = [o.fusion for o in path if o.fusion is not None]
+            kernels = {s.layer.name: s for o in path for s in o.choices}
+            network, selected = apply(self.network, kernels, fusions)
+            arena = arena_bytes(network, selected)
+            cost = sum(option.cost for option in path)
+            macs = network_macs(network)
+            self._tilings[key] = Tiling(network, selected, arena, macs, cost, len(fusions))
+        return self._tilings[key]
+
+
+def tile(
+    network: Network, target: Target, objective: Objective, goal: Goal
+) -> tuple[Network, list[Selected]]:
+    """The network as it is compiled: with regions as layers where the goal demands it.
+
+    Raises:
+        BudgetError: no plan was found that meets the goal.
+        TinyEngineError: the input can't be streamed.
+    """
+    planner = Planner(network, target, objective, streamed=goal.stream_input)
+    if goal.stream_input:
+        _check_streamable(planner)
+    found: Tiling | None
+    if goal.sram is not None:
+        found = planner.within(goal.sram)
+        if found is None:
+            raise BudgetError(_over_budget(planner, goal))
+    elif goal.smallest:
+        found = planner.smallest()
+    else:
+        found = planner.whole or planner.within(1 << 30)
+    if found is None:
+        raise TinyEngineError("the input can't be streamed: its first layers can't be fused")
+    return found.network, found.selected
+
+
+def _check_streamable(planner: Planner) -> None:
+    network = planner.network
+    if len(network.inputs) != 1:
+        raise TinyEngineError(
+            f"the network has {len(network.inputs)} inputs, and only one alone can be streamed; "
+            "compile without streaming"
+        )
+    if not any(planner.search.streamable()):
+        first = network.layers[0]
+        raise TinyEngineError(
+            f"the input can't be streamed: {first.op} '{first.name}' reads it as a whole; "
+            "compile without streaming"
+        )
+
+
+def _over_budget(planner: Planner, goal: Goal) -> str:
+    least = planner.smallest()
+    assert least is not None and goal.sram is not None
+    worst = _largest(least)
+    message = (
+        f"no plan fits {goal.sram:,} bytes of SRAM: the smallest found takes {least.arena:,}, "
+        f"{least.arena - goal.sram:,} too many, at {worst}"
+    )
+    helps = []
+    if not goal.stream_input:
+        other = Planner(planner.network, planner.target, planner.objective, streamed=True)
+        if len(planner.network.inputs) == 1 and any(other.search.streamable()):
+            streamed = other.smallest()
+            if streamed is not None and streamed.arena < least.arena:
+                helps.append(f"with the input streamed {streamed.arena:,}")
+    return message + (f"; {', '.join(helps)}" if helps else "")
+
+
+def _largest(tiling: Tiling) -> str:
+    """The layer that needs the most bytes, and what of."""
+    network = tiling.network
+
+    def bytes_of(choice: Selected) -> int:
+        names = {n for n in (*choice.layer.inputs, choice.layer.output) if n in network.tensors}
+        tensors = sum(network.tensor(n).nbytes for n in names if network.tensor(n).data is None)
+        return tensors + choice.kernel.scratch(network, choice.layer, choice.configuration)
+
+    worst = max(tiling.selected, key=bytes_of)
+    return f"{worst.layer.op} '{worst.layer.name}'"

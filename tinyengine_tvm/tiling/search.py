@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which layers are computed together, and how many rows at a time: the cheapest that fits."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..kernels.registry import Selected
+from ..network import Network
+from ..targets import Target
+from .arena import arena_bytes
+from .cuts import pieces_of, region_of
+from .parts import Frugality, Parts
+from .region import Fusion, Region, fuse, subnetwork
+
+STRIDES: tuple[tuple[str, int], ...] = (
+    ("equal", 8),
+    ("whole", 4),
+    ("equal", 4),
+    ("whole", 2),
+    ("whole", 1),
+    ("equal", 2),
+    ("equal", 1),
+)
+"""Ways to choose how many rows are computed at once, roughly the cheaper and larger ones first.
+
+equal: as many in every layer. whole: as many in the last layer, and in the others what they need
+for that, so that every layer is called once per stripe.
+"""
+FRUGALITIES: tuple[Frugality, ...] = ("shared", "small")
+SEARCH_EFFORT = 3_000
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to compute some pieces.
+
+    arena: bytes that it needs; cost: estimated instructions beyond those of whole layers.
+    """
+
+    arena: int
+    cost: int
+    fusion: Fusion | None
+    """None: layer by layer."""
+    choices: tuple[Selected, ...] = ()
+
+
+class Search:
+    """Everything found so far about the regions of one network."""
+
+    def __init__(
+        self, network: Network, target: Target, selected: Sequence[Selected], *, streamed: bool
+    ) -> None:
+        self.network, self.target, self.streamed = network, target, streamed
+        self.selected = {s.layer.name: s for s in selected}
+        self.parts = Parts(network, target, self.selected)
+        self.pieces = pieces_of(network)
+        self._plain: dict[int, list[Option]] = {}
+        self._fused: dict[tuple[int, int, int], Option] = {}
+
+    def path(self, budget: int) -> list[Option] | None:
+        """The cheapest sequence of options none of which needs more than `budget` bytes."""
+        count = len(self.pieces)
+        best: dict[int, tuple[int, list[Option]]] = {0: (0, [])}
+        queue = [0]
+        seen: set[int] = set()
+        while queue:
+            # Every option leads forward, so places are final when their turn comes.
+            at = heapq.heappop(queue)
+            if at == count or at in seen:
+                continue
+            seen.add(at)
+            cost, chain = best[at]
+            for end, option in self._options(at, budget):
+                total = cost + option.cost
+                if end not in best or total < best[end][0]:
+                    best[end] = (total, [*chain, option])
+                    heapq.heappush(queue, end)
+        return best[count][1] if count in best else None
+
+    def streamable(self) -> list[int]:
+        """Numbers of pieces from the input on that can be computed a few rows at a time."""
+        counts: list[int] = []
+        for end in range(1, len(self.pieces) + 1):
+            if region_of(self.network, self.pieces, 0, end) is None:
+                break
+            counts.append(end)
+        return counts
+
+    def _options(self, begin: int, budget: int) -> list[tuple[int, Option]]:
+        found = []
+        must_stream = self.streamed and begin == 0
+        if not must_stream:
+            plain = [o for o in self.plain(begin) if o.arena <= budget]
+            if plain:
+                found.append((begin + 1, min(plain, key=lambda o: o.cost)))
+        for end in range(begin + 1, len(self.pieces) + 1):
+            if region_of(self.network, self.pieces, begin, end) is None:
+                break
+            option = self._cheapest(begin, end, budget, must=must_stream)
+            if option is not None:
+                found.append((end, option))
+        return found
+
+    def _cheapest(self, begin: int, end: int, budget: int, *, must: bool) -> Option | None:
+        if not must:
+            if self.pieces[end - 1].last == self.pieces[begin].first:
+                return None
+            # Pieces at either end that fit on their own gain nothing from being in a region, except
+            # that a region may have to end at a small tensor.
+            if all(self.plain(i)[-1].arena <= budget for i in range(begin, end)):
+                return None
+        ways = len(STRIDES) * len(FRUGALITIES)
+        if self.fused(begin, end, ways - 1).arena > budget:
+            return None
+        for way in range(ways):
+            option = self.fused(begin, end, way)
+            if option.arena <= budget:
+                return option
+        return None
+
+    def plain(self, piece: int) -> list[Option]:
+        """Ways to compute a piece layer by layer, cheapest first, the smallest last."""
+        if piece not in self._plain:
+            part = self.pieces[piece]
+            region = Region(part.first, part.last, part.source, part.sink)
+            network = subnetwork(self.network, region)
+            choices = [self.selected[layer.name] for layer in network.layers]
+            options = [Option(arena_bytes(network, choices), 0, None, tuple(choices))]
+            small = [_smallest(network, s, self.target) for s in choices]
+            if any(a is not b for a, b in zip(small, choices, strict=True)):
+                options.append(Option(arena_bytes(network, small), 2_000, None, tuple(small)))
+            self._plain[piece] = sorted(options, key=lambda o: (-o.arena, o.cost))
+        return self._plain[piece]
+
+    def fused(self, begin: int, end: int, way: int) -> Option:
+        """A region of pieces computed in one of the ways."""
+        key = begin, end, way
+        if key not in self._fused:
+            region = region_of(self.network, self.pieces, begin, end)
+            assert region is not None
+            frugality = FRUGALITIES[way // len(STRIDES)]
+            chunk = self._chunk(region, *STRIDES[way % len(STRIDES)])
+            streamed = self.streamed and begin == 0
+            fusion = fuse(
+                self.parts,
+                region,
+                chunk,
+                streamed=streamed,
+                frugality=frugality,
+                effort=SEARCH_EFFORT,
+            )
+            self._fused[key] = Option(region_bytes(fusion), fusion.cost, fusion)
+        return self._fused[key]
+
+    def _chunk(self, region: Region, kind: str, rows: int) -> Mapping[str, int]:
+        tensors = [region.source, *(layer.output for layer in region.layers(self.network))]
+        heights = {name: self.network.tensor(name).shape[1] for name in tensors}
+        if kind == "equal":
+            return dict.fromkeys(heights, rows)
+        return {n: max(1, -(-rows * h // heights[region.sink])) for n, h in heights.items()}
+
+
+def _smallest(network: Network, choice: Selected, target: Target) -> Selected:
+    """The kernel with the configuration of the least scratch, its own where that is as small."""
+    kernel, layer = choice.kernel, choice.layer
+    best = min(
+        (choice.configuration, *kernel.configurations(network, layer, target)),
+        key=lambda c: kernel.scratch(network, layer, c),
+    )
+    return choice if best is choice.configuration else Selected(layer, kernel, best)
+
+
+def region_bytes(fusion: Fusion) -> int:
+    """Bytes of an arena for nothing but this region."""
+    network = fusion.network
+    x, y = network.tensor(network.inputs[0]).nbytes, network.tensor(network.outputs[0]).nbytes
+    if fusion.streamed:
+        return y + fusion.scratch
+    return max(y, x + max(0, y - fusion.overlap)) + fusion.scratch
