@@ -103,6 +103,15 @@ class Kernel(ABC, Generic[LayerT]):
         """Bytes of scratch in the arena while the layer runs."""
         return 0
 
+    def lighter(
+        self, network: Network, layer: LayerT, configuration: Configuration
+    ) -> Sequence[tuple[Configuration, int]]:
+        """Configurations with less scratch than this one, and what they cost at most.
+
+        That is in instructions per inference more than this one takes. Falling scratch.
+        """
+        return ()
+
     def overlap(
         self, network: Network, layer: LayerT, configuration: Configuration
     ) -> Mapping[int, int]:
