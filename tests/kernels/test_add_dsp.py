@@ -15,7 +15,7 @@ from tinyengine_tvm.kernels.dsp.fitted_sum import STORED, fit_sum
 from tinyengine_tvm.network import Add, Mode, Network, Quantisation, Tensor
 from tinyengine_tvm.targets import get_target
 
-KERNEL = KERNELS[0]
+KERNEL = next(k for k in KERNELS if k.name == "add_s8_4_dsp")
 CORES = {
     "cortex-m4": "mps2-an386",
     "cortex-m7": "mps2-an500",

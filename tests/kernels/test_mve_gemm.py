@@ -46,3 +46,10 @@ def test_output_over_input(kind: str) -> None:
     overlapping = [c for c in cases if c.kernel.overlap(c.network, c.layer, c.configuration)[0] > 0]
     assert len(overlapping) > len(cases) // 4
     check_on_board(overlapping, board=BOARD, target="cortex-m55", overlapped=True)
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-Os",), ("-O3", "-flto")])
+def test_compiler_options(flags: tuple[str, ...]) -> None:
+    require_board(BOARD)
+    cases = [c for kind in ("points", "windows", "dense") for c in mve_cases(kind, 12, 3)]
+    check_on_board(cases, board=BOARD, target="cortex-m55", flags=flags)

@@ -11,6 +11,7 @@ from .base import Code, Configuration, Kernel
 from .dsp.add import AddDsp
 from .elementwise import Arguments, emit_elementwise
 from .floats import c_float, dequantise, quantise_half_even
+from .mve.add import AddMve
 from .near_ties import HELPERS, UNIT, fixed_point
 
 
@@ -114,5 +115,5 @@ class AddPortable(Kernel[Add]):
         )
 
 
-KERNELS: tuple[Kernel[Add], ...] = (AddDsp(reference), AddPortable())
+KERNELS: tuple[Kernel[Add], ...] = (AddMve(reference), AddDsp(reference), AddPortable())
 REFERENCE = {Add: reference}
