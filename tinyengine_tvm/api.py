@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .network import Network
     from .profile import Profile
 
+Optimise = Literal["speed", "size", "sram"]
+MAC_FACTOR = 1.15
 FILES = ("model.c", "model.h", "metadata.json", "report.json")
 
 
@@ -73,6 +75,14 @@ class Artifact:
                 shutil.rmtree(temporary)
         self.directory = final
         return final
+
+    def save_copy(self, directory: str | os.PathLike[str]) -> Path:
+        """As `save`, but `directory` isn't noted as where the files are."""
+        known = self.directory
+        try:
+            return self.save(directory)
+        finally:
+            self.directory = known
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Artifact:
@@ -159,7 +169,11 @@ def compile_model(
     name: str = "net",
     interface: Literal["keep", "int8"] = "keep",
     disabled_rewrites: Iterable[str] = (),
-    optimise: Literal["speed", "size"] = "speed",
+    optimise: Optimise = "speed",
+    sram: int | None = None,
+    flash: int | None = None,
+    mac_factor: float = MAC_FACTOR,
+    stream_input: bool = False,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -169,9 +183,14 @@ def compile_model(
     quantisation of float inputs and outputs, so that the caller exchanges stored values.
     `disabled_rewrites`: names of graph rewrites to leave out.
     `optimise`: "speed" takes the kernels with the fewest instructions, "size" those with the least
-    code at a modest price in instructions.
+    code at a modest price in instructions, "sram" looks for the smallest arena.
+    `sram`, `flash`: bytes that the network may take. Layers are computed together, a few rows at a
+    time, where that is needed to fit; in any case outputs are the same.
+    `mac_factor`: the most multiply-accumulates, relative to the network's, spent on that.
+    `stream_input`: the run asks for the input a few rows at a time, through a callback.
 
     Raises:
+        BudgetError: the network doesn't fit; the message says what is missing, and what would help.
         TinyEngineError: the model, or an argument, isn't usable; the message says why.
     """
     # TVM takes seconds to import, and only this function needs it.
@@ -189,6 +208,10 @@ def compile_model(
         name=name,
         disabled_rewrites=disabled_rewrites,
         optimise=optimise,
+        sram=sram,
+        flash=flash,
+        mac_factor=mac_factor,
+        stream_input=stream_input,
         model_sha256=_digest(model),
     )
 
@@ -199,14 +222,23 @@ def compile_network(
     target: str = "cortex-m4",
     name: str = "net",
     disabled_rewrites: Iterable[str] = (),
-    optimise: Literal["speed", "size"] = "speed",
+    optimise: Optimise = "speed",
+    sram: int | None = None,
+    flash: int | None = None,
+    mac_factor: float = MAC_FACTOR,
+    stream_input: bool = False,
     model_sha256: str = "",
 ) -> Artifact:
     """Compiles a Network; `compile_model` without the import."""
     from . import rewrites
+    from .budget import check_flash
     from .emit import emit
+    from .tiling import Goal
 
     core = get_target(target)
+    goal = Goal(sram, optimise == "sram", mac_factor, stream_input)
+    if flash is not None and flash <= 0:
+        raise TinyEngineError(f"a flash budget of {flash} bytes; give a positive number")
     disabled = frozenset(disabled_rewrites)
     unknown = sorted(disabled - set(rewrites.REWRITES))
     if unknown:
@@ -215,16 +247,24 @@ def compile_network(
         )
     network = rewrites.apply(network, disabled)
     applied = [r for r in rewrites.REWRITES if r not in disabled]
-    files, facts, report = emit(
-        network,
-        core,
-        name=name,
-        version=__version__,
-        rewrites=applied,
-        objective=optimise,
-        model_sha256=model_sha256,
-    )
-    return Artifact(files, facts, report)
+
+    def compiled(objective: Literal["speed", "size"]) -> Artifact:
+        files, facts, report = emit(
+            network,
+            core,
+            name=name,
+            version=__version__,
+            rewrites=applied,
+            objective=objective,
+            goal=goal,
+            model_sha256=model_sha256,
+        )
+        return Artifact(files, facts, report)
+
+    artifact = compiled("size" if optimise == "size" else "speed")
+    if flash is not None:
+        check_flash(artifact, flash, None if optimise == "size" else lambda: compiled("size"))
+    return artifact
 
 
 def _digest(model: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..budget import parse_size
 from ..errors import ModelError
 from .terminal import JsonOption, console, facts, print_json, progress
 
@@ -21,10 +22,11 @@ class Interface(str, Enum):
 
 
 class Optimise(str, Enum):
-    """What the choice of kernels aims at."""
+    """What a compile aims at."""
 
     SPEED = "speed"
     SIZE = "size"
+    SRAM = "sram"
 
 
 def compile_(
@@ -49,7 +51,10 @@ def compile_(
     ] = Interface.KEEP,
     optimise: Annotated[
         Optimise,
-        typer.Option("--optimise", help="speed: few instructions. size: little code."),
+        typer.Option(
+            "--optimise",
+            help="speed: few instructions. size: little code. sram: the smallest arena.",
+        ),
     ] = Optimise.SPEED,
     no_rewrite: Annotated[
         list[str] | None,
@@ -57,6 +62,24 @@ def compile_(
             "--no-rewrite", metavar="REWRITE", help="Leave out this graph rewrite; repeatable."
         ),
     ] = None,
+    sram: Annotated[
+        str | None,
+        typer.Option("--sram", metavar="BYTES", help="SRAM it may take: 34000, 34kB, 32KiB."),
+    ] = None,
+    flash: Annotated[
+        str | None,
+        typer.Option("--flash", metavar="BYTES", help="Flash it may take, code and constants."),
+    ] = None,
+    mac_factor: Annotated[
+        float,
+        typer.Option("--mac-factor", help="Most MACs, relative to the model's, to save SRAM with."),
+    ] = 1.15,
+    stream_input: Annotated[
+        bool,
+        typer.Option(
+            "--stream-input", help="The code asks for its input a few rows at a time: no frame."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -68,6 +91,8 @@ def compile_(
       tinyengine compile model.tflite -o build/net
       tinyengine compile model.onnx -o build/kws --target cortex-m7 --name kws
       tinyengine compile model.tflite -o build/net --interface int8 --json
+      tinyengine compile model.tflite -o build/net --sram 64KiB --flash 512KiB
+      tinyengine compile model.tflite -o build/net --optimise sram --stream-input
     """
     from ..api import compile_model, require_free_folder
 
@@ -83,6 +108,10 @@ def compile_(
             name=name,
             interface=interface.value,
             disabled_rewrites=tuple(no_rewrite or ()),
+            sram=None if sram is None else parse_size(sram),
+            flash=None if flash is None else parse_size(flash),
+            mac_factor=mac_factor,
+            stream_input=stream_input,
             optimise=optimise.value,
         )
         artifact.save(output)
