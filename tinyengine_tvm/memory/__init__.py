@@ -8,10 +8,12 @@ from .lifetimes import lifetimes, views
 from .overlap import Rules
 from .placement import Placement, place
 from .plan import MemoryPlan, plan_memory
+from .relief import Option, plan_with_options
 
 __all__ = [
     "Buffer",
     "MemoryPlan",
+    "Option",
     "Placement",
     "PlanError",
     "Rules",
@@ -24,5 +26,6 @@ __all__ = [
     "lower_bound",
     "place",
     "plan_memory",
+    "plan_with_options",
     "views",
 ]

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
+from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
 
 _TRIED_IN_FULL = 6
 """Most buffers of a step that run over one another whose orders are all tried."""
@@ -27,8 +27,12 @@ def bound_of(conflicts: Conflicts) -> int:
 
 
 def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
-    """The least height in bytes of buffers that are live at one step, without alignment."""
+    """The least height in bytes of buffers that are live at one step."""
     buffers = conflicts.buffers
+    grain = min(buffers[i].alignment for i in section)
+    # Every buffer begins at a multiple of the grain, so all but the topmost take whole grains.
+    sizes = {i: align_up(buffers[i].size, grain) for i in section}
+    slack = max(sizes[i] - buffers[i].size for i in section)
     plain, special = [], []
     for i in section:
         free = any(
@@ -39,24 +43,25 @@ def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
         )
         (special if free or conflicts.partners[i] & set(section) else plain).append(i)
     # A buffer that shares bytes with none can be taken out of any stack, which sinks by its size.
-    height = sum(buffers[i].size for i in plain)
+    height = sum(sizes[i] for i in plain) - slack
     if len(special) > _TRIED_IN_FULL:
-        return height + _stacked(conflicts, special)
-    return height + _least_stack(conflicts, special)
+        return height + _stacked(conflicts, special, sizes)
+    return height + _least_stack(conflicts, special, sizes, grain)
 
 
-def _stacked(conflicts: Conflicts, section: Sequence[int]) -> int:
+def _stacked(conflicts: Conflicts, section: Sequence[int], sizes: Mapping[int, int]) -> int:
     advances = {i: conflicts.advance(section, i) for i in section}
     # Whichever comes last counts with its size instead.
-    rest = min(conflicts.buffers[i].size - advances[i] for i in section)
-    largest = max(conflicts.buffers[i].size for i in section)
-    return max(largest, sum(advances.values()) + rest)
+    rest = min(sizes[i] - advances[i] for i in section)
+    return max(max(sizes[i] for i in section), sum(advances.values()) + rest)
 
 
-def _least_stack(conflicts: Conflicts, section: Sequence[int]) -> int:
+def _least_stack(
+    conflicts: Conflicts, section: Sequence[int], sizes: Mapping[int, int], grain: int
+) -> int:
     """The least height, by placing the buffers in every order of rising offsets."""
-    buffers, above = conflicts.buffers, conflicts.above
-    best = sum(buffers[i].size for i in section)
+    above = conflicts.above
+    best = sum(sizes[i] for i in section)
 
     def extend(placed: dict[int, int], floor: int, top: int) -> None:
         nonlocal best
@@ -70,13 +75,13 @@ def _least_stack(conflicts: Conflicts, section: Sequence[int]) -> int:
                 continue
             low, joined = floor, floor
             for j, offset in placed.items():
-                least = offset + above[j].get(i, 0)
+                least = align_up(offset + above[j].get(i, 0), grain)
                 low = max(low, least)
                 if offset != floor or j not in conflicts.partners[i]:
                     joined = max(joined, least)
-            for place in {low, joined}:
-                if place == low or place == floor:
-                    extend({**placed, i: place}, place, max(top, place + buffers[i].size))
+            extend({**placed, i: low}, low, max(top, low + sizes[i]))
+            if joined == floor < low:
+                extend({**placed, i: floor}, floor, max(top, floor + sizes[i]))
 
     extend({}, 0, 0)
     return best

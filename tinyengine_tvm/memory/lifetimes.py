@@ -27,9 +27,7 @@ def views(network: Network) -> dict[str, str]:
     return first
 
 
-def lifetimes(
-    network: Network, scratch: Mapping[str, int]
-) -> tuple[list[Buffer], dict[str, str]]:
+def lifetimes(network: Network, scratch: Mapping[str, int]) -> tuple[list[Buffer], dict[str, str]]:
     """Buffers of a network, and for each activation tensor the name of the buffer that holds it.
 
     Steps are the indices of layers. `scratch` maps layers' names to bytes; absent means none.

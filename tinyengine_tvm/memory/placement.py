@@ -13,8 +13,8 @@ from .greedy import end, fit, orders
 
 EXACT_LIMIT = 300
 """Most buffers that the exact search takes on: it recurses twice per buffer."""
-BUDGET = 6_000_000
-"""Effort of the exact search, in looks at the buffers of a step: some five seconds when all of it
+BUDGET = 1_500_000
+"""Effort of the exact search, in looks at the buffers of a step: some four seconds when all of it
 is used."""
 
 

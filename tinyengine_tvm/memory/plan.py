@@ -77,12 +77,8 @@ def plan_memory(
     rules = rules or {}
     buffers, aliases = lifetimes(network, scratch)
     shared = sharing(network, buffers, aliases, rules)
-    placement = place(buffers, shared.separation, together=shared.together)
-    check_placement(
-        buffers, placement.offsets, placement.size, shared.separation, shared.together
-    )
     plan = MemoryPlan(
-        placement,
+        place(buffers, shared.separation, together=shared.together),
         tuple(buffers),
         aliases,
         {
@@ -91,6 +87,28 @@ def plan_memory(
             if scratch.get(layer.name, 0)
         },
         {layer.name: step for step, layer in enumerate(network.layers)},
+    )
+    return checked(network, plan, scratch, rules)
+
+
+def checked(
+    network: Network,
+    plan: MemoryPlan,
+    scratch: Mapping[str, int],
+    rules: Mapping[str, Rules],
+) -> MemoryPlan:
+    """The plan itself, once no two buffers overlap wrongly and a replay of the network loses nothing.
+
+    Raises:
+        PlanError: the plan is wrong, which is a defect of the planner.
+    """
+    shared = sharing(network, list(plan.buffers), plan.aliases, rules)
+    check_placement(
+        plan.buffers,
+        plan.placement.offsets,
+        plan.arena_bytes,
+        shared.separation,
+        shared.together,
     )
     check_plan(
         network,

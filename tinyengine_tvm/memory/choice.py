@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a network whose kernels are chosen, with less scratch for some where that pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..kernels.base import Configuration
+from ..kernels.registry import Selected
+from ..network import Network
+from ..network.macs import network_macs
+from .overlap import Rules
+from .plan import MemoryPlan
+from .relief import Option, plan_with_options
+
+ALLOWANCE = 0.02
+"""Instructions that a smaller arena may cost, relative to the network's multiply-accumulates: fast
+kernels take about one instruction for each."""
+
+
+def scratch_of(network: Network, selected: Sequence[Selected]) -> dict[str, int]:
+    """Bytes of scratch by layer."""
+    return {s.layer.name: s.kernel.scratch(network, s.layer, s.configuration) for s in selected}
+
+
+def rules_of(network: Network, selected: Sequence[Selected]) -> dict[str, Rules]:
+    """What may overlap while a layer runs, by layer."""
+    return {s.layer.name: _rules(network, s, s.configuration) for s in selected}
+
+
+def plan_selected(
+    network: Network, selected: Sequence[Selected]
+) -> tuple[list[Selected], MemoryPlan]:
+    """The smallest plan, and the kernels with configurations whose scratch fits into it.
+
+    Configurations differ from the given ones only where the arena gets smaller by it, and together
+    they cost at most ALLOWANCE more instructions.
+
+    Raises:
+        PlanError: the plan is wrong, which is a defect of the planner.
+    """
+    options: dict[str, list[Option]] = {}
+    configurations: dict[str, list[Configuration]] = {}
+    for s in selected:
+        ways = [(s.configuration, 0), *s.kernel.lighter(network, s.layer, s.configuration)]
+        configurations[s.layer.name] = [configuration for configuration, _ in ways]
+        options[s.layer.name] = [
+            Option(
+                s.kernel.scratch(network, s.layer, configuration),
+                _rules(network, s, configuration),
+                cost,
+            )
+            for configuration, cost in ways
+        ]
+    plan, chosen = plan_with_options(network, options, int(ALLOWANCE * network_macs(network)))
+    picked = [
+        Selected(s.layer, s.kernel, configurations[s.layer.name][chosen[s.layer.name]])
+        for s in selected
+    ]
+    return picked, plan
+
+
+def _rules(network: Network, selected: Selected, configuration: Configuration) -> Rules:
+    kernel, layer = selected.kernel, selected.layer
+    return Rules(
+        kernel.overlap(network, layer, configuration),
+        kernel.scratch_overlap(network, layer, configuration),
+        kernel.in_place(network, layer, configuration),
+    )
