@@ -56,12 +56,10 @@ class GemmRoutine:
         """Rounds of the loop for windows of `chunks`."""
         return (chunks - self.first) // self.unroll if self.unroll else 0
 
-    def order(self, chunks: int) -> list[int]:
-        """The chunks of a window in the order in which they are read."""
-        result = _group(self.first, 0, self.unroll > 0)
-        for start in range(self.first, chunks, self.unroll or chunks):
-            result += _group(self.unroll, start, True)
-        return result
+    @property
+    def bias(self) -> int:
+        """Bytes that the pointers stand before their pixels, for the loop to move them first."""
+        return CHUNK * (self.unroll - self.first) if self.unroll else 0
 
     @property
     def name(self) -> str:
@@ -74,65 +72,45 @@ class GemmRoutine:
         return Function(self.name, _text(self), (HELPER, "te_mve_gemm"))
 
 
-def _group(count: int, start: int, advancing: bool) -> list[int]:
-    """Where pointers advance, the first chunk of a group is read last, with the advance."""
-    chunks = list(range(start, start + count))
-    return chunks[1:] + chunks[:1] if advancing else chunks
-
-
 def _text(how: GemmRoutine) -> str:
-    held = how.first == 1 and not how.unroll
-    r = Routine({"w": "r9", "y": "r11", "offsets": "q7" if held else "q4"})
-    r.note("r1, r3, r5, r7: four pixels; r9: weights; r0, r2, r4, r6, r8, r10, r12, lr: sums")
+    r = Routine({"w": "r9", "y": "r11", "offsets": "q7"})
+    r.note(
+        "r1, r3, r5, r7: four pixels, q0-q3: their first chunks; r9: weights; q7: outputs' places"
+    )
     r.ops("push {{r4-r11, lr}}", "vpush {{d8-d15}}", f"sub sp, #{FRAME}")
     r.ops("ldmia r0!, {{r1-r12}}", "stmia sp, {{r1-r12}}")
-    r.op("vldrh.u16 {offsets}, [r0]", "where eight outputs go")
+    r.op("vldrh.u16 {offsets}, [r0]")
     if how.clamped:
         r.ops("ldrd r1, r2, [r0, #16]", f"strd r1, r2, [sp, #{FRAME - 8}]")
-    if how.clamped and not held:
-        r.ops("vdup.16 q5, r1", "vdup.16 q6, r2")
-    r.op("ldr {y}, [sp, #16]")
+    r.ops("ldr {y}, [sp, #16]", "ldm sp, {{r1, r3, r5, r7}}")
+    if how.bias:
+        r.ops(*(f"sub {x}, #{how.bias}" for x in _X), "stm sp, {{r1, r3, r5, r7}}")
     r.label("four_pixels")
-    r.ops("ldr {w}, [sp, #32]", "ldm sp, {{r1, r3, r5, r7}}")
-    if held:
-        for number, x in enumerate(_X):
-            r.op(f"vldrb.u8 q{number}, [{x}]")
+    r.op("ldr {w}, [sp, #32]")
+    for number, x in enumerate(_X):
+        r.op(f"vldrb.u8 q{number}, [{x}, #{how.bias}]")
     r.label("two_channels")
-    if held:
-        _multiply_held(r)
-    else:
-        _multiply(r, how)
-    first, second = ("q5", "q6") if held else ("q0", "q1")
-    for q, sums in zip((first, second), _SUMS, strict=True):
+    _multiply(r, how)
+    for q, sums in zip(("q5", "q6"), _SUMS, strict=True):
         r.op(f"vmov {q}[2], {q}[0], {sums[0]}, {sums[2]}")
         r.op(f"vmov {q}[3], {q}[1], {sums[1]}, {sums[3]}")
     r.op("ldmia {w}!, {{r0, r2, r4, r6, r8, r10}}", "bias, multiplier, second constant of either")
-    scale(
-        r,
-        how.kind,
-        ((first, "r0", "r2", "r4"), (second, "r6", "r8", "r10")),
-        "q4" if held else "q2",
-    )
+    scale(r, how.kind, (("q5", "r0", "r2", "r4"), ("q6", "r6", "r8", "r10")), "q4")
     r.op("ldrd r12, lr, [sp, #24]", "zero point of the output, end of the weights")
-    r.ops(f"vqmovnb.s32 {first}, {first}", f"vqmovnt.s32 {first}, {second}")
-    r.op(f"vqadd.s16 {first}, {first}, r12")
-    if how.clamped and held:
-        r.ops(
-            f"ldrd r0, r2, [sp, #{FRAME - 8}]", "vdup.16 q4, r0", f"vmax.s16 {first}, {first}, q4"
-        )
-        r.ops("vdup.16 q4, r2", f"vmin.s16 {first}, {first}, q4")
-    elif how.clamped:
-        r.ops(f"vmax.s16 {first}, {first}, q5", f"vmin.s16 {first}, {first}, q6")
+    r.ops("vqmovnb.s32 q5, q5", "vqmovnt.s32 q5, q6", "vqadd.s16 q5, q5, r12")
+    if how.clamped:
+        r.ops(f"ldrd r0, r2, [sp, #{FRAME - 8}]", "vdup.16 q4, r0", "vdup.16 q6, r2")
+        r.ops("vmax.s16 q5, q5, q4", "vmin.s16 q5, q5, q6")
     else:
-        r.op(f"vqmovnb.s16 {first}, {first}")
+        r.op("vqmovnb.s16 q5, q5")
     if how.unroll:
         r.op("ldr {y}, [sp, #16]")
     if how.odd:
         r.note("the last channel stands alone: every second lane")
         r.ops("movw r0, #0xffff", "cmp {w}, lr", "it eq", "movweq r0, #0x3333", "vmsr p0, r0")
-        r.ops("vpst", f"vstrbt.16 {first}, [{{y}}, {{offsets}}]")
+        r.ops("vpst", "vstrbt.16 q5, [{y}, {offsets}]")
     else:
-        r.op(f"vstrb.16 {first}, [{{y}}, {{offsets}}]")
+        r.op("vstrb.16 q5, [{y}, {offsets}]")
     r.op("add {y}, #2")
     if how.unroll:
         r.op("str {y}, [sp, #16]")
@@ -149,36 +127,31 @@ def _text(how: GemmRoutine) -> str:
     return r.text("Four pixels times all weights, two channels at a time.", ["const void *gemm"])
 
 
-def _multiply_held(r: Routine) -> None:
-    """Windows of one chunk: the four pixels stay in q0 to q3."""
-    for sums in _SUMS:
-        r.op("vldrb.u8 q4, [{w}], #16")
-        for q, total in enumerate(sums):
-            r.op(f"vmladav.s8 {total}, q{q}, q4")
-
-
 def _multiply(r: Routine, how: GemmRoutine) -> None:
+    """The sums of two channels of four pixels."""
     if how.unroll:
         r.ops("ldm sp, {{r1, r3, r5, r7}}", "ldr r11, [sp, #20]")
-    for index, chunk in enumerate(_group(how.first, 0, how.unroll > 0)):
-        _chunk(r, chunk, how.first if how.unroll and chunk == 0 else 0, index == 0)
+    r.ops("vldrb.u8 q5, [{w}], #16", "vldrb.u8 q6, [{w}], #16")
+    for pixel in range(PIXELS):
+        r.op(f"vmladav.s8 {_SUMS[0][pixel]}, q{pixel}, q5")
+        r.op(f"vmladav.s8 {_SUMS[1][pixel]}, q{pixel}, q6")
+    for chunk in range(1, how.first):
+        _chunk(r, f"#{how.bias + CHUNK * chunk}]")
     if how.unroll:
         r.label("chunks")
-        for chunk in _group(how.unroll, 0, True):
-            _chunk(r, chunk, how.unroll if chunk == 0 else 0, False)
+        _chunk(r, f"#{CHUNK * how.unroll}]!")
+        for chunk in range(1, how.unroll):
+            _chunk(r, f"#{CHUNK * chunk}]")
         r.ops("subs r11, #1", "bne.w @chunks")
 
 
-def _chunk(r: Routine, chunk: int, advance: int, first: bool) -> None:
-    """128 products; advance: chunks by which the pointers move on."""
-    mac = "vmladav.s8" if first else "vmladava.s8"
-    r.ops("vldrb.u8 q2, [{w}], #16", "vldrb.u8 q3, [{w}], #16")
+def _chunk(r: Routine, place: str) -> None:
+    """128 products of the inputs at this place behind the pointers."""
+    r.ops("vldrb.u8 q5, [{w}], #16", "vldrb.u8 q6, [{w}], #16")
     for pixel, x in enumerate(_X):
-        q = f"q{pixel % 2}"
-        at = f"[{x}], #{CHUNK * advance}" if advance else f"[{x}, #{CHUNK * chunk}]"
-        r.op(f"vldrb.u8 {q}, {at}")
-        r.op(f"{mac} {_SUMS[0][pixel]}, {q}, q2")
-        r.op(f"{mac} {_SUMS[1][pixel]}, {q}, q3")
+        r.op(f"vldrb.u8 q4, [{x}, {place}")
+        r.op(f"vmladava.s8 {_SUMS[0][pixel]}, q4, q5")
+        r.op(f"vmladava.s8 {_SUMS[1][pixel]}, q4, q6")
 
 
 def scale(
@@ -237,8 +210,7 @@ class Gemm:
         padded = np.zeros((channels + channels % 2, self.chunks, CHUNK), np.int8)
         flat = live_weight(self.layer, self.scaling).reshape(channels, -1)
         padded.reshape(len(padded), -1)[:channels, : self.length] = flat
-        ordered = padded[:, self.routine.order(self.chunks)]
-        pairs = ordered.reshape(-1, 2, self.chunks, CHUNK).transpose(0, 2, 1, 3)
+        pairs = padded.reshape(-1, 2, self.chunks, CHUNK).transpose(0, 2, 1, 3)
         weights = np.ascontiguousarray(pairs).reshape(len(pairs), -1).view(np.int32)
         words = scaling_words(self.scaling)
         words = np.concatenate([words, words[-1:]]) if channels % 2 else words
