@@ -4,9 +4,8 @@
 struct te_mve_depthwise {
     void *halves; /* a pair of rows, a halfword per column */
     int8_t *inner; /* the words of the image's columns */
-    int32_t width;
     int32_t group_step; /* bytes of 8 columns of the input */
-    int32_t after; /* from the last group of 8 columns' end back to the image's end, in words' bytes */
+    int32_t after; /* bytes of words from the end of the last 8 columns back to the image's end */
     uint32_t padding; /* the input's zero point in each byte */
     int8_t *words;
     int32_t y_step; /* bytes of four columns of the output */
@@ -17,7 +16,6 @@ struct te_mve_depthwise {
     const int8_t *x;
     int8_t *y;
     int32_t zero_point; /* of the output */
-    int32_t unused;
     uint16_t gather[8]; /* bytes from one column of the input to the others */
     uint32_t store[4]; /* bytes from an output to those of the same block */
     int32_t low; /* the clamp */

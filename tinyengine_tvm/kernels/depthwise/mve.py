@@ -113,12 +113,17 @@ class Layout:
         return _LANES if (self.window, self.stride) == (4, 1) else tuple(range(BLOCK))
 
     def table(self, zero_point: int) -> np.ndarray:
-        """int32 [pairs of rows, 8 or 11]: offsets of the rows, what is kept of their bytes and what
-        is added; and of the strip that ends with this pair, where its outputs begin, full blocks, and
-        lanes to store. Large windows: also the row of words to write, and the upper and lower one."""
+        """int32 [pairs of rows, 10 or 13].
+
+        Offsets of the rows, columns that need care, what is added to their bytes and what is kept,
+        groups of columns that need none; and of the strip that ends with this pair, where its outputs
+        begin, full blocks, and lanes to store. Large windows: also the row of words to write, and
+        the upper and lower one.
+        """
         zero, result = zero_point & 0xFF, []
         for pair in range(self.pairs):
             kept = added = 0
+            columns_left, groups = self.columns.size, 0
             offsets = []
             for i in range(2):
                 row = 2 * pair - self.rows.pad + i
@@ -126,12 +131,16 @@ class Layout:
                 kept |= (0xFF if inside else 0) << (8 * i)
                 added |= (0 if inside else zero) << (8 * i)
                 offsets.append(min(max(row, 0), self.rows.size - 1) * self.rows.x_step)
+            if kept == 0xFFFF:
+                groups, columns_left = divmod(self.columns.size, GROUP)
             y, blocks, full, rest = self._strip(pair - (self.pairs - self.strips))
             if self.window == 4:
-                result.append([*offsets, kept, added, y, blocks, full, rest])
+                own = [*offsets, columns_left, added, kept, groups]
+                result.append([*own, y, blocks, full, rest])
                 continue
             lower, upper = (self.row_bytes * ((pair + back) % 3) for back in (0, 1))
-            result.append([*offsets, kept, added, lower, y, upper, blocks, lower, full, rest])
+            own = [*offsets, columns_left, added, kept, lower, groups]
+            result.append([*own, y, upper, blocks, lower, full, rest])
         return np.array(result, np.int32).reshape(len(result), TABLE[self.window]).reshape(-1)
 
     def _strip(self, strip: int) -> tuple[int, int, int, int]:
@@ -236,7 +245,6 @@ class DepthwiseMve(Kernel[DepthwiseConv2D]):
         low, high = layer.clamp
         columns = layout.columns
         fields = {
-            "width": columns.size,
             "after": 4 * (columns.size - GROUP * layout.groups),
             "group_step": GROUP * columns.x_step,
             "padding": f"{(zero_in & 0xFF) * 0x01010101}u",

@@ -23,7 +23,6 @@ from .requantise import Kind
 FIELDS = (
     "halves",
     "inner",
-    "width",
     "group_step",
     "after",
     "padding",
@@ -36,15 +35,17 @@ FIELDS = (
     "x",
     "y",
     "zero_point",
-    "unused",
 )
 """The first fields of struct te_mve_depthwise, a word each."""
 SLOT = {name: f"[sp, #{4 * i}]" for i, name in enumerate(FIELDS)}
 GATHER = 4 * len(FIELDS)
 STORE = GATHER + 16
 CLAMP = STORE + 16
-FRAME = CLAMP + 8
-TABLE = {4: 8, 8: 11}
+COPIED = CLAMP + 8
+"""Bytes of the struct: a multiple of what a load of twelve registers takes."""
+assert COPIED % 48 == 0
+FRAME = COPIED
+TABLE = {4: 10, 8: 13}
 """Words of the table per pair of rows, by the size of the window."""
 
 
@@ -93,9 +94,8 @@ def _text(how: DepthwiseRoutine) -> str:
 def enter(r: Routine, frame: int) -> None:
     """Saves registers and copies the struct to the stack."""
     r.ops("push {{r4-r11, lr}}", "vpush {{d8-d15}}", f"sub sp, #{frame}", "mov lr, sp")
-    for _ in range(2):
+    for _ in range(COPIED // 48):
         r.ops("ldmia r0!, {{r1-r12}}", "stmia lr!, {{r1-r12}}")
-    r.ops("ldrd r1, r2, [r0]", f"strd r1, r2, [sp, #{CLAMP}]")
 
 
 def leave(r: Routine, frame: int) -> None:
@@ -108,24 +108,42 @@ def leave(r: Routine, frame: int) -> None:
 
 
 def gather(r: Routine, window: int) -> None:
-    """A pair of rows becomes halfwords; with the pair before it, words."""
-    r.note("r0, r1: two rows; r2, r3: what remains of them and what is added, for rows outside")
-    slots = ", r12" if window == 8 else ""
-    r.ops(f"ldmia r8!, {{{{r0, r1, r2, r3{slots}}}}}", f"ldr r11, {SLOT['x']}")
-    r.ops("add r0, r11", "add r1, r11", "vdup.16 q3, r2", f"ldrd r4, r6, {SLOT['halves']}")
+    """A pair of rows becomes halfwords; with the pair before it, words.
+
+    Groups of eight columns that lie inside are told apart from what needs predicates and, in rows
+    outside, other bytes.
+    """
+    r.note("r0, r1: two rows; lr: groups of eight columns; r2: columns left; r10: what is kept of")
+    r.note("them and r3: what is added, for rows outside")
+    slots = "r12, " if window == 8 else ""
+    r.ops(f"ldmia r8!, {{{{r0, r1, r2, r3, r10, {slots}lr}}}}", f"ldr r11, {SLOT['x']}")
+    r.ops("add r0, r11", "add r1, r11", f"ldrd r4, r6, {SLOT['halves']}")
     if window == 8:
         r.op("add r6, r12", "one of three rows of words")
-    r.ops(f"ldrd r10, r12, {SLOT['width']}", f"vldrh.u16 q2, [sp, #{GATHER}]")
+    r.ops(f"ldr r12, {SLOT['group_step']}", f"vldrh.u16 q2, [sp, #{GATHER}]")
+    r.op("wls lr, lr, @columns_left")
     r.label("eight_columns")
-    r.ops("vctp.16 r10", "vpstt", "vldrbt.u16 q1, [r0, q2]", "vldrbt.u16 q0, [r1, q2]")
+    r.ops("vldrb.u16 q1, [r0, q2]", "vldrb.u16 q0, [r1, q2]", "vsli.16 q1, q0, #8")
+    _interleave(r)
+    r.op("le lr, @eight_columns")
+    r.label("columns_left")
+    r.ops("cbz r2, @gathered", "vdup.16 q3, r10")
+    r.label("columns")
+    r.ops("vctp.16 r2", "vpstt", "vldrbt.u16 q1, [r0, q2]", "vldrbt.u16 q0, [r1, q2]")
     r.ops("vsli.16 q1, q0, #8", "vand q1, q1, q3", "vadd.i16 q1, q1, r3")
-    r.op("vldrh.u16 q0, [r4]", "the pair before")
-    r.ops("vstrh.16 q1, [r4], #16", "vst20.16 {{q0, q1}}, [r6]", "vst21.16 {{q0, q1}}, [r6]!")
-    r.ops("vadd.i16 q2, q2, r12", "subs r10, #8", "bhi @eight_columns")
+    _interleave(r)
+    r.ops("subs r2, #8", "bhi @columns")
+    r.label("gathered")
     r.note("the padding on the right")
     r.ops(f"ldrd r0, r1, {SLOT['after']}", "add r0, r6", "vdup.32 q0, r1", "vstrw.32 q0, [r0]")
     if window == 8:
         r.op("vstrw.32 q0, [r0, #16]")
+
+
+def _interleave(r: Routine) -> None:
+    """Keeps the pair in q1; the pair before it and this one become words."""
+    r.ops("vldrh.u16 q0, [r4]", "vstrh.16 q1, [r4], #16")
+    r.ops("vst20.16 {{q0, q1}}, [r6]", "vst21.16 {{q0, q1}}, [r6]!", "vadd.i16 q2, q2, r12")
 
 
 def finish(
