@@ -174,6 +174,7 @@ def compile_model(
     flash: int | None = None,
     mac_factor: float = MAC_FACTOR,
     stream_input: bool = False,
+    dialect: str | None = None,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -188,6 +189,8 @@ def compile_model(
     time, where that is needed to fit; in any case outputs are the same.
     `mac_factor`: the most multiply-accumulates, relative to the network's, spent on that.
     `stream_input`: the run asks for the input a few rows at a time, through a callback.
+    `dialect`: "relax" or "relay", TVM's graph dialect to import a file through; the C is the same.
+    By default that of the TVM that is installed.
 
     Raises:
         BudgetError: the network doesn't fit; the message says what is missing, and what would help.
@@ -201,7 +204,7 @@ def compile_model(
             f"name '{name}' is no C identifier in lower case; use letters, digits and underscores"
         )
     get_target(target)
-    network = import_network(model, name=name, interface=interface)
+    network = import_network(model, name=name, interface=interface, dialect=dialect)
     return compile_network(
         network,
         target=target,

@@ -21,6 +21,13 @@ class Interface(str, Enum):
     INT8 = "int8"
 
 
+class GraphDialect(str, Enum):
+    """TVM's graph dialects."""
+
+    RELAX = "relax"
+    RELAY = "relay"
+
+
 class Optimise(str, Enum):
     """What a compile aims at."""
 
@@ -80,6 +87,12 @@ def compile_(
             "--stream-input", help="The code asks for its input a few rows at a time: no frame."
         ),
     ] = False,
+    dialect: Annotated[
+        GraphDialect | None,
+        typer.Option(
+            "--dialect", help="TVM's graph dialect to import through; default: what is installed."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -113,6 +126,7 @@ def compile_(
             mac_factor=mac_factor,
             stream_input=stream_input,
             optimise=optimise.value,
+            dialect=None if dialect is None else dialect.value,
         )
         artifact.save(output)
     files = sorted(artifact.files)

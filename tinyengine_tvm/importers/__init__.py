@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from ..dialects.choice import dialect_of
 from ..errors import ModelError
 from ..network import Mode, Network
 from .load import load_model, refusals
@@ -25,36 +26,49 @@ def import_network(
     name: str,
     interface: Literal["keep", "int8"] = "keep",
     mode: Mode | None = None,
+    dialect: str | None = None,
 ) -> Network:
     """Imports a quantised model through TVM and lowers it.
 
     Args:
-        model: a .tflite or .onnx (QDQ) file, or a Relax module in QDQ form with bound parameters.
+        model: a .tflite or .onnx (QDQ) file, or a TVM module with bound parameters: of Relax in
+            QDQ form, or of Relay in QDQ form or with operators of the qnn dialect.
         name: name of the network, a C identifier.
         interface: "int8" takes QUANTIZE off the inputs and DEQUANTIZE off the outputs.
-        mode: the arithmetic; by default "tflite" for .tflite, "onnx" for everything else.
+        mode: the arithmetic; by default "tflite" for .tflite and for modules with operators of the
+            qnn dialect, "onnx" for everything else.
+        dialect: "relax" or "relay"; by default the module's, or that of the TVM installed.
 
     Returns:
         The verified network, before any rewrite.
 
     Raises:
+        TinyEngineError: the dialect isn't there.
         ModelError: the model is missing, damaged, not quantised, or not of batch 1.
         UnsupportedOperators: lists every operator without a kernel.
     """
     if interface not in ("keep", "int8"):
         raise ModelError(f"interface '{interface}'; choose keep or int8")
+    default: Mode | None = None
     if isinstance(model, (str, os.PathLike)):
-        module, what = load_model(model), os.fspath(model)
-        default: Mode = "tflite" if what.lower().endswith(".tflite") else "onnx"
+        module, what = load_model(model, dialect), os.fspath(model)
+        default = "tflite" if what.lower().endswith(".tflite") else "onnx"
     else:
-        module, what, default = model, "the TVM module", "onnx"
-
-    from relay_passes.partition import partition
+        module, what = model, "the TVM module"
 
     from ..dialects.interface import strip_float_interface
     from ..dialects.lower import lower
-    from ..dialects.relax import read
 
     with refusals(what):
-        network = lower(read(partition(module)), name, mode or default)
+        if dialect_of(module) == "relay":
+            from relay_passes.relay_partition import partition
+
+            from ..dialects.relay import arithmetic_of, read
+
+            default = default or arithmetic_of(module)
+        else:
+            from relay_passes.partition import partition
+
+            from ..dialects.relax import read
+        network = lower(read(partition(module)), name, mode or default or "onnx")
     return strip_float_interface(network) if interface == "int8" else network

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..dialects.choice import choose_dialect
 from ..errors import ModelError, TinyEngineError
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ LONGEST_REASON = 240
 """Characters of a message of TVM's that we pass on."""
 
 
-def load_model(path: str | os.PathLike[str]) -> tvm.IRModule:
+def load_model(path: str | os.PathLike[str], dialect: str | None = None) -> tvm.IRModule:
     """The TVM module of a .tflite or .onnx file, parameters bound as constants.
 
-    The module's attributes hold the names of inputs and outputs in the file.
+    The attributes of the module (Relax) or its main function (Relay) hold the names of inputs and
+    outputs in the file. `dialect`: "relax" or "relay", by default that of the TVM installed.
 
     Raises:
+        TinyEngineError: the dialect isn't there.
         ModelError: the file is missing, empty, damaged, or of another type.
         UnsupportedOperators: lists every operator of the model that has no kernel.
     """
@@ -42,14 +46,11 @@ def load_model(path: str | os.PathLike[str]) -> tvm.IRModule:
         raise ModelError(f"can't read '{path}': {reason}") from error
     if not data:
         raise ModelError(f"'{path}' is empty; export the model again")
+    relay = "relay_" if choose_dialect(dialect) == "relay" else ""
     with refusals(str(path)):
-        if kind == ".tflite":
-            from .tflite import load_tflite
-
-            return load_tflite(data)
-        from .onnx import load_onnx
-
-        return load_onnx(data)
+        # Only the importer that is used can be imported: each needs its own TVM.
+        importer = importlib.import_module(f".{relay}{kind[1:]}", __package__)
+        return getattr(importer, f"load_{kind[1:]}")(data)
 
 
 @contextlib.contextmanager

@@ -6,45 +6,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
-from ..dialects.attributes import INPUT_NAMES, OUTPUT_NAMES
 from ..errors import ModelError
-from .onnx_support import check_operators
+from .onnx_model import interface, parsed
 
 
 def load_onnx(data: bytes) -> tvm.IRModule:
     """The module of an ONNX file's bytes; `load_model` documents the errors."""
-    model = _parsed(data)
-    opset = check_operators(model)
+    model, opset = parsed(data)
     module = _Importer(None, "float32").from_onnx(model.graph, opset)
-    constants = {tensor.name for tensor in model.graph.initializer}
     module, _ = relax.frontend.detach_params(module)
-    return module.with_attrs(
-        {
-            INPUT_NAMES: [i.name for i in model.graph.input if i.name not in constants],
-            OUTPUT_NAMES: [o.name for o in model.graph.output],
-        }
-    )
-
-
-def _parsed(data: bytes) -> onnx.ModelProto:
-    try:
-        model = onnx.load_from_string(data)
-    except Exception as error:
-        raise ModelError("not a valid ONNX file: it can't be parsed; export it again") from error
-    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
-        raise ModelError("the ONNX file keeps weights in another file; embed them")
-    try:
-        onnx.checker.check_model(model, full_check=True)
-        # Shape inference writes what the file leaves out; the checks that follow rely on it.
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"not a valid ONNX file: {lines[0].strip()}; export it again") from error
+    return module.with_attrs(interface(model))
 
 
 def _number(expr: Any) -> np.ndarray:

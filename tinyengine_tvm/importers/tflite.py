@@ -8,52 +8,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import tflite
 import tvm
 from tvm import relax
 from tvm.relax.frontend.tflite import from_tflite
 from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
-from ..dialects.attributes import (
-    INPUT_NAMES,
-    INPUT_SCALES,
-    INPUT_ZERO_POINTS,
-    OUTPUT_NAMES,
-)
 from ..errors import ModelError
-from .tflite_check import check_structure
-from .tflite_support import check_operators
+from .tflite_model import activation_bounds, check_shape, interface, parsed, softmax_beta
 
 
 def load_tflite(data: bytes) -> tvm.IRModule:
     """The module of a flatbuffer's bytes; `load_model` documents the errors."""
-    check_structure(data)
-    model = tflite.Model.GetRootAs(data, 0)
-    check_operators(model)
+    model = parsed(data)
     module = from_tflite(model, op_converter=_Converter)
     module, _ = relax.frontend.detach_params(module)
-    graph = model.Subgraphs(0)
-
-    def names(indices: Any) -> list[str]:
-        return [graph.Tensors(int(i)).Name().decode(errors="replace") for i in indices]
-
-    parameters = [_parameters(graph.Tensors(int(i))) for i in graph.InputsAsNumpy()]
-    return module.with_attrs(
-        {
-            INPUT_SCALES: [scale for scale, _ in parameters],
-            INPUT_ZERO_POINTS: [zero_point for _, zero_point in parameters],
-            INPUT_NAMES: names(graph.InputsAsNumpy()),
-            OUTPUT_NAMES: names(graph.OutputsAsNumpy()),
-        }
-    )
-
-
-def _parameters(tensor: Any) -> tuple[float, int]:
-    found = tensor.Quantization()
-    if found is None or found.ScaleLength() != 1:
-        return 0.0, 0
-    return float(found.Scale(0)), int(found.ZeroPoint(0))
+    return module.with_attrs(interface(model))
 
 
 class _Converter(OperatorConverter):
@@ -83,13 +52,7 @@ class _Converter(OperatorConverter):
         # Bound here and now: TVM would bind it where it is first read, in another order.
         result = self.bb.emit(result)
         tensor = self.get_output_tensors(op)[0].tensor
-        declared = tuple(int(d) for d in np.atleast_1d(tensor.ShapeAsNumpy()))
-        computed = tuple(int(d) for d in result.ty.shape)
-        if tensor.ShapeLength() and declared != computed:
-            raise ModelError(
-                f"{name} '{tensor.Name().decode(errors='replace')}' gives shape {computed}, the "
-                f"file says {declared}; the file is damaged"
-            )
+        check_shape(name, tensor, tuple(int(d) for d in result.ty.shape))
         return result
 
     def get_tensors(self, tensors_idx_list: Any) -> list[Any]:
@@ -104,24 +67,9 @@ class _Converter(OperatorConverter):
         self, expr: Any, fused_activation_fn: int, scale: Any, zero_point: Any, dtype: str
     ) -> Any:
         """TFLite divides in float32 and rounds halves away from zero; TVM does neither."""
-        kinds = tflite.ActivationFunctionType
-        bounds = {
-            kinds.RELU: (0.0, math.inf),
-            kinds.RELU_N1_TO_1: (-1.0, 1.0),
-            kinds.RELU6: (0.0, 6.0),
-        }
-        if fused_activation_fn == kinds.NONE:
-            return expr
-        low, high = bounds[fused_activation_fn]
-        limits = np.iinfo(dtype)
-
-        def stored(real: float) -> float:
-            quotient = float(np.float32(real) / np.float32(scale))
-            rounded = math.copysign(math.floor(abs(quotient) + 0.5), quotient)
-            return min(max(rounded + int(zero_point), limits.min), limits.max)
-
-        highest = float(limits.max) if math.isinf(high) else stored(high)
-        return relax.op.clip(expr, stored(low), highest)
+        value, offset = float(scale), int(zero_point)
+        bounds = activation_bounds(fused_activation_fn, value, offset, dtype)
+        return expr if bounds is None else relax.op.clip(expr, *bounds)
 
     def convert_fully_connected(self, op: Any) -> Any:
         """TFLite flattens the input to [rows, features], whatever its rank."""
@@ -151,10 +99,7 @@ class _Converter(OperatorConverter):
 
     def convert_softmax(self, op: Any) -> Any:
         """TVM leaves out beta; here it becomes a factor where it isn't 1."""
-        options = tflite.SoftmaxOptions()
-        table = op.BuiltinOptions()
-        options.Init(table.Bytes, table.Pos)
-        beta = options.Beta()
+        beta = softmax_beta(op)
         if beta == 1.0:
             return super().convert_softmax(op)
         source, target = self.get_input_tensors(op)[0], self.get_output_tensors(op)[0]

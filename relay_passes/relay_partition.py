@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partitions a Relay module into composites `tinyengine.<operator>` and regions of them.
+
+Takes quantised operators in both forms that Relay's importers make: those of the qnn dialect
+(TFLite), and float operators between dequantize and quantize (ONNX).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import tvm
+from tvm import relay
+from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, is_tuple, wildcard
+
+from .patterns import PREFIX, Language, composites
+from .relay_sink_dequantize import sink_dequantize
+
+COMPILER = "tinyengine"
+_NAMES = {
+    "astype": ("cast",),
+    "bias_add": ("nn.bias_add", "add"),
+    "concat": ("concatenate",),
+    "dequantize": ("qnn.dequantize",),
+    "flatten": ("nn.batch_flatten",),
+    "matmul": ("nn.dense",),
+    "mean": ("mean", "nn.global_avg_pool2d"),
+    "permute_dims": ("transpose",),
+    "quantize": ("qnn.quantize",),
+}
+
+
+class _Relay(Language):
+    def op(self, name: str, *operands: DFPattern) -> DFPattern:
+        more = [is_constant()] if name == "nn.pad" else []
+        pattern = None
+        for word in _NAMES.get(name, (name,)):
+            call = is_op(word)(*operands, *more)
+            pattern = call if pattern is None else pattern | call
+        assert pattern is not None
+        return pattern
+
+    def dequantize(self, x: DFPattern) -> DFPattern:
+        # MergeComposite crashes where a wildcard stands for a constant of the model.
+        return self.op("dequantize", x, is_constant(), is_constant())
+
+    def constant(self) -> DFPattern:
+        return is_constant()
+
+    def anything(self) -> DFPattern:
+        return wildcard()
+
+    def fields(self) -> DFPattern:
+        return is_tuple(None)
+
+
+def _constants(count: int) -> list[DFPattern]:
+    return [is_constant() for _ in range(count)]
+
+
+def _requantize(x: DFPattern) -> DFPattern:
+    return is_op("qnn.requantize")(x, *_constants(4))
+
+
+def _qnn(language: Language) -> Iterator[tuple[str, DFPattern]]:
+    """Composites of the qnn dialect; `clipped` ones stand before the plain."""
+    found: list[tuple[str, DFPattern]] = []
+    for name, word in (("conv2d", "qnn.conv2d"), ("dense", "qnn.dense")):
+        product = is_op(word)(wildcard(), *_constants(5))
+        found.append((name, _requantize(language.op("bias_add", product, is_constant()))))
+        found.append((name, _requantize(product)))
+    for name, word in (("add", "qnn.add"), ("multiply", "qnn.mul")):
+        found.append((name, is_op(word)(wildcard(), wildcard(), *_constants(6))))
+    found.append(("mean", _requantize(is_op("mean")(is_op("cast")(wildcard())))))
+    tuples = [is_tuple(None) for _ in range(3)]
+    concat = is_op("qnn.concatenate")(*tuples, *_constants(2))
+    found.append(("concat", concat))
+    found.append(("requantize", _requantize(wildcard())))
+    for name, pattern in found:
+        yield name, is_op("clip")(pattern)
+        yield name, pattern
+
+
+def pattern_table() -> list[tuple[str, DFPattern]]:
+    """(composite name, pattern) in order of preference, for `MergeComposite`."""
+    language = _Relay()
+    table = [*_qnn(language), *composites(language)]
+    return [(PREFIX + name, pattern) for name, pattern in table]
+
+
+def partition(module: tvm.IRModule) -> tvm.IRModule:
+    """Groups the quantised operators of `main` into composites, and those into regions.
+
+    Args:
+        module: a Relay module with parameters bound as constants.
+
+    Returns:
+        A new module. `main` calls one global function with attribute `Compiler` "tinyengine" per
+        region; in it stands a function with attribute `Composite` "tinyengine.*" per operator.
+    """
+    passes = tvm.transform.Sequential(
+        [
+            relay.transform.InferType(),
+            sink_dequantize,
+            relay.transform.InferType(),
+            relay.transform.MergeComposite(pattern_table()),
+            relay.transform.AnnotateTarget(COMPILER),
+            relay.transform.MergeCompilerRegions(),
+            relay.transform.PartitionGraph(),
+            relay.transform.InferType(),
+        ]
+    )
+    with tvm.transform.PassContext(opt_level=3):
+        return passes(module)
