@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel_harness import Case
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
-from tests.kernels.test_depthwise_dsp import InPlace, random_input, random_layer
+from tests.kernels.test_depthwise_dsp import InPlace, random_input, random_layer, relu_case
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.targets import get_target
 
@@ -60,3 +60,57 @@ def test_compiler_options(flags: tuple[str, ...]) -> None:
     require_board(BOARD)
     cases = [c for k, s in ((3, 1), (3, 2), (5, 1), (7, 2)) for c in random_cases(k + 1, 8, k, s)]
     check_on_board(cases, board=BOARD, target="cortex-m55", flags=flags)
+
+
+MEASURED = [
+    ((48, 48, 8), 3, 1, 4.6),
+    ((24, 24, 32), 3, 1, 5.0),
+    ((12, 12, 64), 3, 1, 6.4),
+    ((6, 6, 128), 3, 1, 10.6),
+    ((25, 5, 64), 3, 1, 7.7),
+    ((48, 48, 16), 3, 2, 8.9),
+    ((24, 24, 32), 3, 2, 10.4),
+    ((10, 10, 120), 5, 1, 17.3),
+    ((24, 24, 16), 7, 1, 11.5),
+    ((20, 20, 48), 7, 2, 24.3),
+]
+"""Size, kernel, stride, and instructions per output that a layer may take at most."""
+
+
+def test_instruction_counts() -> None:
+    require_board(BOARD)
+    cases = [relu_case(*entry[:3]) for entry in MEASURED]
+    # The first case bears the cost of what the emulator does once.
+    results = check_on_board([cases[1], *cases], board=BOARD, target="cortex-m55", count=True)[1:]
+    for (size, kernel, stride, most), result in zip(MEASURED, results, strict=True):
+        assert result.kernel.endswith("_mve")
+        used = result.instructions / result.output.size
+        assert used <= most, f"{size} {kernel}x{kernel} stride {stride}: {used:.2f} per output"
+
+
+def test_large_sizes() -> None:
+    """Beyond what the random layers reach: long rows, many channels, offsets of nearly 16 bits."""
+    require_board(BOARD)
+    sizes = [
+        ((5, 61, 8), 3, 1),
+        ((3, 112, 4), 3, 1),
+        ((6, 96, 3), 3, 1),
+        ((4, 120, 4), 3, 2),
+        ((9, 100, 4), 5, 2),
+        ((7, 60, 2), 7, 1),
+        ((5, 7, 300), 3, 1),
+        ((5, 7, 300), 3, 2),
+        ((3, 104, 600), 3, 1),
+        ((70, 4, 4), 3, 1),
+        ((40, 3, 4), 7, 1),
+        ((1, 1, 8), 3, 1),
+        ((1, 1, 8), 7, 1),
+        ((2, 1, 8), 5, 2),
+    ]
+    results = check_on_board([relu_case(*s) for s in sizes], board=BOARD, target="cortex-m55")
+    assert all(result.kernel.endswith("_mve") for result in results)
+
+
+def test_rows_beyond_16_bits_are_declined() -> None:
+    case = relu_case((104, 104, 700), 3, 2)
+    assert not kernels_for(case.network, case.layer, M55)[0].name.endswith("_mve")
