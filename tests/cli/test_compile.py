@@ -68,8 +68,18 @@ def test_json_is_the_report(tinyengine, calls, model, tmp_path):
 
 def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
-    options = "--target cortex-m7 --name kws --interface int8 --optimise size --no-rewrite a --no-rewrite b"
+    options = (
+        "--target cortex-m7 --name kws --interface int8 --optimise size --dialect relax "
+        "--no-rewrite a --no-rewrite b"
+    )
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
+    unset = {
+        "sram": None,
+        "flash": None,
+        "mac_factor": 1.15,
+        "stream_input": False,
+        "dialect": None,
+    }
     assert calls == [
         (
             model,
@@ -79,6 +89,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "interface": "keep",
                 "optimise": "speed",
                 "disabled_rewrites": (),
+                **unset,
             },
         ),
         (
@@ -89,6 +100,8 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "interface": "int8",
                 "optimise": "size",
                 "disabled_rewrites": ("a", "b"),
+                **unset,
+                "dialect": "relax",
             },
         ),
     ]

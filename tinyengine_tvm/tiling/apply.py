@@ -10,46 +10,49 @@ from ..kernels.registry import Selected
 from ..network import Fused, Layer, Network
 from ..network.macs import layer_macs
 from .kernel import FusedKernel
-from .region import Fusion
+from .region import Fusion, Region
 
 
 def apply(
-    network: Network, selected: Mapping[str, Selected], fusions: Sequence[Fusion]
+    network: Network,
+    selected: Mapping[str, Selected],
+    regions: Sequence[tuple[Region, Selected]],
 ) -> tuple[Network, list[Selected]]:
     """The network in which each region is one layer, and the kernels of all layers.
 
-    `selected` holds the kernels of the layers outside the regions, by name.
+    `selected` holds the kernels of the layers outside the regions, by name; `regions` what stands
+    for each region.
     """
     layers: list[Layer] = []
     choices: list[Selected] = []
     inputs = network.inputs
-    starts = {fusion.region.first: fusion for fusion in fusions}
+    starts = {region.first: (region, choice) for region, choice in regions}
+    streamed = {}
     at = 0
     while at < len(network.layers):
-        fusion = starts.get(at)
-        if fusion is None:
+        if at not in starts:
             layers.append(network.layers[at])
             choices.append(selected[network.layers[at].name])
             at += 1
             continue
-        layer = fused_layer(fusion)
-        layers.append(layer)
-        choices.append(Selected(layer, FusedKernel(fusion), _configuration(fusion)))
-        if fusion.streamed:
-            inputs = tuple(name for name in inputs if name != fusion.region.source)
-        at = fusion.region.last + 1
+        region, choice = starts[at]
+        layers.append(choice.layer)
+        choices.append(choice)
+        if isinstance(choice.layer, Fused) and choice.layer.streamed is not None:
+            inputs = tuple(name for name in inputs if name != choice.layer.streamed)
+            # It has no place in the arena, and yet the interface must know its shape.
+            streamed[region.source] = network.tensor(region.source)
+        at = region.last + 1
     tiled = network.with_layers(layers, inputs=inputs)
-    # A streamed input has no place in the arena, and yet the interface must know its shape.
-    streamed = {f.region.source: network.tensor(f.region.source) for f in fusions if f.streamed}
     return replace(tiled, tensors={**tiled.tensors, **streamed}), choices
 
 
-def fused_layer(fusion: Fusion) -> Fused:
-    """The layer that stands for a region."""
+def fused_choice(fusion: Fusion) -> Selected:
+    """The layer that stands for a region, and its kernel."""
     body = fusion.network
     macs = sum(layer_macs(body, layer) for layer in body.layers)
     source, sink = fusion.region.source, fusion.region.sink
-    return Fused(
+    layer = Fused(
         f"{body.layers[0].name} to {body.layers[-1].name}",
         () if fusion.streamed else (source,),
         sink,
@@ -57,6 +60,7 @@ def fused_layer(fusion: Fusion) -> Fused:
         macs=macs,
         streamed=source if fusion.streamed else None,
     )
+    return Selected(layer, FusedKernel(fusion), _configuration(fusion))
 
 
 def _configuration(fusion: Fusion) -> dict[str, object]:

@@ -160,10 +160,10 @@ class _Emitter:
         def lines(operands: Operands, names: Sequence[str]) -> list[str]:
             inner = Operands(
                 inputs=tuple(
-                    f"(const void *){pointers[k]}" if k in pointers else _line(offset)
+                    pointers[k] if k in pointers else _line(offset)
                     for k, offset in enumerate(case.inputs)
                 ),
-                output="(void *)y" if last else _line(case.output),
+                output="y" if last else _line(case.output),
                 scratch=scratch,
                 constant=lambda name: operands.constant(own[name]),
             )
@@ -245,4 +245,4 @@ class _Emitter:
 
 
 def _line(offset: int) -> str:
-    return f"(void *)(lines + {offset})"
+    return f"&lines[{offset}]"

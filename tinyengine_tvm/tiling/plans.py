@@ -98,13 +98,13 @@ class Planner:
     def _tiling(self, path: list[Option]) -> Tiling:
         key = tuple(id(option) for option in path)
         if key not in self._tilings:
-            fusions = [o.fusion for o in path if o.fusion is not None]
+            regions = [(o.region, o.choice) for o in path if o.choice is not None]
             kernels = {s.layer.name: s for o in path for s in o.choices}
-            network, selected = apply(self.network, kernels, fusions)
+            network, selected = apply(self.network, kernels, regions)
             arena = arena_bytes(network, selected)
             cost = sum(option.cost for option in path)
             macs = network_macs(network)
-            self._tilings[key] = Tiling(network, selected, arena, macs, cost, len(fusions))
+            self._tilings[key] = Tiling(network, selected, arena, macs, cost, len(regions))
         return self._tilings[key]
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from ..kernels.registry import Selected
 from ..network import Network
 from ..targets import Target
+from .apply import fused_choice
 from .arena import arena_bytes
 from .cuts import pieces_of, region_of
 from .parts import Frugality, Parts
 from .region import Fusion, Region, fuse, subnetwork
+from .slices import slice_region, sliceable, sliced_choice
 
 STRIDES: tuple[tuple[str, int], ...] = (
     ("equal", 8),
@@ -29,6 +31,7 @@ STRIDES: tuple[tuple[str, int], ...] = (
 equal: as many in every layer. whole: as many in the last layer, and in the others what they need
 for that, so that every layer is called once per stripe.
 """
+SLICES = (2, 3, 4, 6, 8, 12, 16)
 FRUGALITIES: tuple[Frugality, ...] = ("shared", "small")
 SEARCH_EFFORT = 3_000
 
@@ -42,9 +45,11 @@ class Option:
 
     arena: int
     cost: int
-    fusion: Fusion | None
-    """None: layer by layer."""
+    region: Region
+    choice: Selected | None
+    """What stands for the region; None: layer by layer."""
     choices: tuple[Selected, ...] = ()
+    """The kernels of its layers, where they're run one by one."""
 
 
 class Search:
@@ -58,6 +63,7 @@ class Search:
         self.parts = Parts(network, target, self.selected)
         self.pieces = pieces_of(network)
         self._plain: dict[int, list[Option]] = {}
+        self._sliced: dict[int, list[Option]] = {}
         self._fused: dict[tuple[int, int, int], Option] = {}
 
     def path(self, budget: int) -> list[Option] | None:
@@ -96,6 +102,7 @@ class Search:
             plain = [o for o in self.plain(begin) if o.arena <= budget]
             if plain:
                 found.append((begin + 1, min(plain, key=lambda o: o.cost)))
+            found += [(begin + 2, o) for o in self.sliced(begin) if o.arena <= budget][:1]
         for end in range(begin + 1, len(self.pieces) + 1):
             if region_of(self.network, self.pieces, begin, end) is None:
                 break
@@ -128,12 +135,35 @@ class Search:
             region = Region(part.first, part.last, part.source, part.sink)
             network = subnetwork(self.network, region)
             choices = [self.selected[layer.name] for layer in network.layers]
-            options = [Option(arena_bytes(network, choices), 0, None, tuple(choices))]
+            arena = arena_bytes(network, choices)
+            options = [Option(arena, 0, region, None, tuple(choices))]
             small = [_smallest(network, s, self.target) for s in choices]
             if any(a is not b for a, b in zip(small, choices, strict=True)):
-                options.append(Option(arena_bytes(network, small), 2_000, None, tuple(small)))
+                arena = arena_bytes(network, small)
+                options.append(Option(arena, 2_000, region, None, tuple(small)))
             self._plain[piece] = sorted(options, key=lambda o: (-o.arena, o.cost))
         return self._plain[piece]
+
+    def sliced(self, begin: int) -> list[Option]:
+        """A convolution and a global pool in slices of channels, few slices first."""
+        if begin not in self._sliced:
+            self._sliced[begin] = self._slice(begin)
+        return self._sliced[begin]
+
+    def _slice(self, begin: int) -> list[Option]:
+        both = self.pieces[begin : begin + 2]
+        layers = [self.network.layers[i] for p in both for i in range(p.first, p.last + 1)]
+        if len(both) < 2 or len(layers) != 2 or not sliceable(self.network, *layers):
+            return []
+        region = Region(both[0].first, both[1].last, both[0].source, both[1].sink)
+        x, y = self.network.tensor(region.source), self.network.tensor(region.sink)
+        options = []
+        for count in SLICES:
+            sliced = slice_region(self.network, region, self.selected, count, self.target)
+            if sliced is not None:
+                arena = x.nbytes + y.nbytes + sliced.scratch
+                options.append(Option(arena, sliced.cost, region, sliced_choice(sliced)))
+        return options
 
     def fused(self, begin: int, end: int, way: int) -> Option:
         """A region of pieces computed in one of the ways."""
@@ -152,7 +182,8 @@ class Search:
                 frugality=frugality,
                 effort=SEARCH_EFFORT,
             )
-            self._fused[key] = Option(region_bytes(fusion), fusion.cost, fusion)
+            arena = region_bytes(fusion)
+            self._fused[key] = Option(arena, fusion.cost, region, fused_choice(fusion))
         return self._fused[key]
 
     def _chunk(self, region: Region, kind: str, rows: int) -> Mapping[str, int]:
