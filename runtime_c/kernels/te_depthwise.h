@@ -13,6 +13,8 @@ struct te_depthwise_work {
     int32_t rest;      /* columns after the last full block */
     int32_t quads;     /* spreading: steps of four pixels in the middle of a row */
     int32_t in_rows;   /* spreading: rows */
+    int32_t left;      /* spreading: columns of padding before a row */
+    int32_t width;     /* spreading: pixels of a row */
 };
 
 typedef void te_depthwise_spread(
@@ -34,9 +36,6 @@ struct te_depthwise {
     int32_t channel_row; /* bytes from one channel's row to the next channel's */
     int32_t record;     /* words of constants per channel */
     int32_t padding;    /* a word of padding in the plane */
-    const int32_t *records;
-    te_depthwise_spread *spread;
-    te_depthwise_compute *compute;
 };
 
 /* Sets `words` words, a multiple of eight, to `value`. */
@@ -82,7 +81,8 @@ TE_ASSEMBLY static void te_depthwise_move(
 }
 
 /* One group of channels, band after band. */
-__attribute__((noinline)) static void te_depthwise_bands(const int8_t *x, int8_t *y, int32_t *plane, int32_t skipped,
+__attribute__((noinline)) static void te_depthwise_bands(te_depthwise_spread *spread,
+    te_depthwise_compute *compute, const int8_t *x, int8_t *y, int32_t *plane, int32_t skipped,
     const int32_t *records, struct te_depthwise_work *work, const struct te_depthwise *layer)
 {
     const int32_t pitch = layer->pitch / 4;
@@ -97,7 +97,7 @@ __attribute__((noinline)) static void te_depthwise_bands(const int8_t *x, int8_t
         int32_t wanted = plane_rows - first;
         work->in_rows = left < wanted ? left : wanted;
         if (work->in_rows > 0) {
-            layer->spread(x, plane + first * pitch, NULL, work);
+            spread(x, plane + first * pitch, NULL, work);
             x += work->in_rows * layer->row;
             taken += work->in_rows;
             wanted -= work->in_rows;
@@ -108,18 +108,20 @@ __attribute__((noinline)) static void te_depthwise_bands(const int8_t *x, int8_t
         if (work->rows > layer->band) {
             work->rows = layer->band;
         }
-        layer->compute((const int8_t *)plane + skipped, y, records, work);
+        compute((const int8_t *)plane + skipped, y, records, work);
         y += work->rows * work->out_row;
         te_depthwise_move(plane, shared * pitch, plane + in_step * pitch);
         first = shared;
     }
 }
 
-static void te_depthwise_run(
-    const int8_t *x, int8_t *y, void *scratch, const struct te_depthwise *layer)
+/* `constants` holds a te_depthwise and the channels' records. */
+static void te_depthwise_run(te_depthwise_spread *spread, te_depthwise_compute *compute,
+    const int32_t *constants, const int8_t *x, int8_t *y, void *scratch)
 {
+    const struct te_depthwise *const layer = (const void *)constants;
     struct te_depthwise_work work = layer->work;
-    const int32_t *records = layer->records;
+    const int32_t *records = (const void *)(layer + 1);
     const int32_t pitch = layer->pitch / 4;
     const int32_t bands = layer->band < layer->out_height;
     const int32_t rows = layer->band * layer->stride + layer->kernel - layer->stride;
@@ -137,10 +139,11 @@ static void te_depthwise_run(
         const int32_t first = channel - layer->group + work.count;
         const int32_t skipped = (channel - first) * layer->channel_row;
         if (bands) {
-            te_depthwise_bands(x + first, y + channel, plane, skipped, records, &work, layer);
+            te_depthwise_bands(
+                spread, compute, x + first, y + channel, plane, skipped, records, &work, layer);
         } else {
-            layer->spread(x + first, plane + layer->pad_top * pitch, NULL, &work);
-            layer->compute((const int8_t *)plane + skipped, y + channel, records, &work);
+            spread(x + first, plane + layer->pad_top * pitch, NULL, &work);
+            compute((const int8_t *)plane + skipped, y + channel, records, &work);
         }
         records += work.count * layer->record;
     }

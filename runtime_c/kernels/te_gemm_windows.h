@@ -41,19 +41,6 @@ static inline void te_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
     }
 }
 
-static void te_fill_run(int8_t *to, uint32_t four, int32_t bytes)
-{
-    for (; bytes >= 4; bytes -= 4) {
-        memcpy(to, &four, 4);
-        to += 4;
-        __asm__ volatile("" ::: "memory");
-    }
-    for (; bytes > 0; --bytes) {
-        *to++ = (int8_t)four;
-        __asm__ volatile("" ::: "memory");
-    }
-}
-
 /* The window of one output, with its padding, as rows without gaps. */
 static void te_copy_window(
     const struct te_gemm_image *image, const int8_t *x, int32_t row, int32_t column, int8_t *to)
@@ -61,16 +48,16 @@ static void te_copy_window(
     const int32_t length = image->sizes.length;
     const int32_t top = row * image->row_step - image->pad_top;
     const int32_t left = column * image->column_step - image->pad_left;
-    int32_t before = left < 0 ? -left : 0;
-    int32_t end = image->width - left < length ? image->width - left : length;
+    const int32_t before = left < 0 ? -left : 0;
+    const int32_t end = image->width - left < length ? image->width - left : length;
     const uint32_t four = (uint8_t)image->zero_point * 0x01010101u;
+    /* Nothing but padding at first: that is a few stores, and less code than to fill what is left. */
+    for (int32_t i = 0; i < length * image->sizes.rows; i += 4) {
+        memcpy(to + i, &four, 4);
+    }
     for (int32_t i = top; i < top + image->sizes.rows; ++i) {
-        if (i < 0 || i >= image->height || before >= end) {
-            te_fill_run(to, four, length);
-        } else {
-            te_fill_run(to, four, before);
+        if (i >= 0 && i < image->height) {
             te_copy_run(to + before, x + i * image->width + left + before, end - before);
-            te_fill_run(to + end, four, length - end);
         }
         to += length;
     }
@@ -78,18 +65,20 @@ static void te_copy_window(
 
 /* Windows that lie inside the image are read in place, in pairs along the row. The others are copied
  * with their padding, in pairs of any two; a last one is taken twice. `constants` holds a
- * te_gemm_image; the copies follow the widened pixels in the buffer. */
-static void te_gemm_windows(void (*gemm)(const struct te_gemm *), const int8_t *x,
-    const void *weights, const int32_t *constants, void *buffer, int8_t *y)
+ * te_gemm_image and the weights; the copies follow the widened pixels in the buffer. */
+static void te_gemm_windows(te_gemm_routine *routine, const int32_t *constants, const int8_t *x,
+    void *buffer, int8_t *y)
 {
     const struct te_gemm_image *const image = (const void *)constants;
     const struct te_gemm_sizes *const sizes = &image->sizes;
-    struct te_gemm inside = te_gemm_of(sizes, weights, buffer, y), copied = inside;
+    struct te_gemm inside, copied;
     int8_t *const first = (int8_t *)buffer + sizes->buffer_bytes;
     int8_t *const second = first + ((sizes->length * sizes->rows + 3) & ~3);
     const int8_t *const end = y + sizes->pixels * sizes->channels;
     const int8_t *line = x - image->pad_top * image->width - image->pad_left;
     int32_t waiting = 0; /* copies that wait for another */
+    te_gemm_start(&inside, sizes, image + 1, buffer, y);
+    te_gemm_start(&copied, sizes, image + 1, buffer, y);
     inside.row_gap = image->width - sizes->length;
     inside.x_step = 2 * image->column_step;
     copied.row_gap = 0;
@@ -107,14 +96,14 @@ static void te_gemm_windows(void (*gemm)(const struct te_gemm *), const int8_t *
                 inside.x = line + column * image->column_step;
                 inside.x_second = inside.x + image->column_step;
                 inside.y = y;
-                gemm(&inside);
+                routine(&inside, sizes);
                 column += 2 * inside.pairs;
                 y += 2 * inside.pairs * sizes->channels;
             } else {
                 te_copy_window(image, x, row, column, waiting ? second : first);
                 if (waiting) {
                     copied.y_second = y - copied.y;
-                    gemm(&copied);
+                    routine(&copied, sizes);
                 } else {
                     copied.y = y;
                 }
@@ -128,6 +117,6 @@ static void te_gemm_windows(void (*gemm)(const struct te_gemm *), const int8_t *
     if (waiting) {
         copied.x_second = first;
         copied.y_second = 0;
-        gemm(&copied);
+        routine(&copied, sizes);
     }
 }

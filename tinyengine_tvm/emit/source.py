@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.base import Function, Operands, render
+from ..kernels.base import Operands, render
 from ..kernels.registry import Selected
 from ..memory import MemoryPlan, views
 from ..network import Fused, Layer, Network
@@ -170,14 +170,19 @@ def model_source(
             constant_tensors[tensor.name] = symbol
     pointers = _Pointers(network, inputs, plan, constant_tensors)
 
-    functions: dict[Function, str] = {}
+    # By text: layers that reach a function through different helpers share it as well.
+    functions: dict[str, str] = {}
+    helpers: dict[str, None] = {}
+    includes: set[str] = set()
     steps = []
     for choice in selected:
         layer = choice.layer
         code = choice.kernel.emit(network, layer, choice.configuration)
         for function in code.functions:
-            if function not in functions:
-                functions[function] = function_names(function.name)
+            helpers.update(dict.fromkeys(function.helpers))
+            includes.update(function.includes)
+            if function.text not in functions:
+                functions[function.text] = function_names(function.name)
         own = {}
         for constant in code.constants:
             symbol = symbols(f"te_{identifier(layer.name)}_{constant.name}")
@@ -190,17 +195,11 @@ def model_source(
             scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
             constant=own.__getitem__,
         )
-        text = code.call(operands, [functions[f] for f in code.functions])
+        text = code.call(operands, [functions[f.text] for f in code.functions])
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
         steps.append(_Step(title, [w for line in text.splitlines() for w in _wrapped(line)]))
-
-    helpers: dict[str, None] = {}
-    includes: set[str] = set()
-    for function in functions:
-        helpers.update(dict.fromkeys(function.helpers))
-        includes.update(function.includes)
 
     def mapped(group: list[Port]) -> list[str]:
         places = []
@@ -217,7 +216,7 @@ def model_source(
         banner=banner,
         includes=sorted(includes),
         helpers=[helper_text(h) for h in helpers],
-        functions=[f.text.replace("@NAME@", n) for f, n in functions.items()],
+        functions=[text.replace("@NAME@", n) for text, n in functions.items()],
         constants=[constant_array(symbol, data) for symbol, data in constants],
         arena_bytes=plan.arena_bytes,
         map_inputs=mapped(inputs),

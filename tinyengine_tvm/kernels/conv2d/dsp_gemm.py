@@ -9,10 +9,10 @@ import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
-from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Function, Kernel, Objective, Operands
 from ..dsp.gather import BYTES_PER_STEP, Gather, Routing, counts, order
 from ..dsp.gemm import Routine, routine_text, step_bytes
-from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
+from ..dsp.multiply import constants, forms_of, outputs_of, sequence_of, stream
 from ..dsp.outputs import Form
 from ..geometry import geometry_of, raster_overlap
 
@@ -143,7 +143,7 @@ class ConvGemm:
             unroll=configuration["unroll"],
         )
         weights = stream(self.layer, form, sequence, np.array(steps))
-        values = sizes(
+        constant = constants(
             self.network,
             self.layer,
             routine.outputs,
@@ -154,15 +154,14 @@ class ConvGemm:
             length=self.length,
             counts=counts(routing, self.length),
             pixels=g.out_height * g.out_width,
+            image=self._image(),
         )
-        values += self._image()
         driver = "te_gemm_points" if self.points else "te_gemm_windows"
-        helpers = ("te_gemm", "te_gemm_sizes", driver)
+        helpers = ("te_gemm", driver)
 
         def call(operands: Operands, names: Sequence[str]) -> str:
-            c = operands.constant
             return (
-                f"{driver}({names[0]}, {operands.inputs[0]}, {c('weight')}, {c('sizes')}, "
+                f"{driver}({names[0]}, {operands.constant('weight')}, {operands.inputs[0]}, "
                 f"{operands.scratch}, {operands.output});"
             )
 
@@ -170,7 +169,7 @@ class ConvGemm:
             functions=(
                 Function(routine.name, routine_text(routine), helpers, ("stddef.h", "string.h")),
             ),
-            constants=(Constant("weight", weights), size_constant(values)),
+            constants=(constant,),
             call=call,
         )
 

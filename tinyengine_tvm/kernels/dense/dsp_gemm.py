@@ -10,7 +10,7 @@ import numpy as np
 from ...network import Conv2D, Dense, Network
 from ...network.macs import layer_macs
 from ...targets import Target
-from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Function, Kernel, Objective, Operands
 from ..conv2d.dsp_gemm import ConvGemm
 from ..dsp.gather import BYTES_PER_STEP
 from ..dsp.gemv import (
@@ -21,7 +21,7 @@ from ..dsp.gemv import (
     vector_order,
     vector_text,
 )
-from ..dsp.multiply import forms_of, outputs_of, sequence_of, size_constant, sizes, stream
+from ..dsp.multiply import constants, forms_of, outputs_of, sequence_of, stream
 from ..geometry import geometry_of, raster_overlap
 
 SPEED_UNROLL = 8
@@ -102,7 +102,7 @@ class DenseGemm(Kernel[Dense]):
         routine = VectorRoutine(form, outputs, unroll, length % 4)
         steps = vector_order(length)
         weights = stream(layer, form, sequence, np.array(steps))
-        values = sizes(
+        constant = constants(
             network,
             layer,
             outputs,
@@ -113,18 +113,18 @@ class DenseGemm(Kernel[Dense]):
             length=length,
             counts=vector_counts(length),
             pixels=1,
+            image=[],
         )
 
         def call(operands: Operands, names: Sequence[str]) -> str:
-            c = operands.constant
             return (
-                f"te_gemm_vector({names[0]}, {operands.inputs[0]}, {c('weight')}, {c('sizes')}, "
+                f"te_gemm_vector({names[0]}, {operands.constant('weight')}, {operands.inputs[0]}, "
                 f"{operands.scratch}, {operands.output});"
             )
 
-        helpers = ("te_gemm", "te_gemm_sizes", "te_gemm_vector")
+        helpers = ("te_gemm", "te_gemm_vector")
         return Code(
             functions=(Function(routine.name, vector_text(routine), helpers),),
-            constants=(Constant("weight", weights), size_constant(values)),
+            constants=(constant,),
             call=call,
         )

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...network import DepthwiseConv2D, Network
 from ...targets import Target
-from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Function, Kernel, Objective
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
-from .plane import Plane, call_statement, fits_in_place, free_scratch, lighter_bands
+from .plane import Plane, fits_in_place, free_scratch, layer_code, lighter_bands
 from .rows import RowRoutine
 from .spread import QUAD, middle_quads, spread_text
 from .three import ThreeStride1, ThreeStride2
@@ -133,23 +133,14 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
             Function(f"te_spread_{width}_left{g.pad_left}_{plane.row}", spread, helpers),
             Function(f"te_depthwise3x3_{label}", routine.text(), helpers),
         )
-        zero_in = network.input_of(layer).zero_point
-        zero_out = network.output_of(layer).zero_point
-        record = _stride1_record(prepared) if g.sy == 1 else _stride2_record(prepared)
-
-        def call(operands: Operands, names: Sequence[str]) -> str:
-            return call_statement(
-                operands,
-                names,
-                plane,
-                block=kind.block_columns,
-                quads=middle_quads(g.pad_left, g.width),
-                record=record.size // g.channels,
-                zero_in=zero_in & 0xFF,
-                zero_out=zero_out,
-            )
-
-        return Code(functions, (Constant("record", record),), call)
+        return layer_code(
+            functions,
+            plane,
+            _stride1_record(prepared) if g.sy == 1 else _stride2_record(prepared),
+            block=kind.block_columns,
+            quads=middle_quads(g.pad_left, g.width),
+            zeros=(network.input_of(layer).zero_point, network.output_of(layer).zero_point),
+        )
 
 
 def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:

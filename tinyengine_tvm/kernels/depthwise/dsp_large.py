@@ -10,12 +10,12 @@ import numpy as np
 
 from ...network import DepthwiseConv2D, Network
 from ...targets import Target
-from ..base import Code, Configuration, Constant, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Function, Kernel, Objective
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
 from .lanes import LaneRoutine, Trim, can_trim, worth_trimming
-from .plane import Plane, call_statement, fits_in_place, free_scratch, lighter_bands
+from .plane import Plane, fits_in_place, free_scratch, layer_code, lighter_bands
 from .spread import QUAD, Lanes, middle_quads, spread_text
 from .wide import WideStride2, best_columns, most_columns
 
@@ -109,23 +109,16 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
             Function(f"te_depthwise_lanes_{name}", routine.text(), HELPERS),
         )
         zeros = network.input_of(layer).zero_point, network.output_of(layer).zero_point
-        record = _lane_record(prepared, g, zeros[0] if trimmed else 0)
-
-        def call(operands: Operands, names: Sequence[str]) -> str:
-            return call_statement(
-                operands,
-                names,
-                plane,
-                block=1,
-                quads=middle_quads(g.pad_left, g.width),
-                record=routine.record_words,
-                zero_in=zeros[0] & 0xFF,
-                zero_out=zeros[1],
-                distance=LANE_BITS,
-                centred=trimmed,
-            )
-
-        return Code(functions, (Constant("record", record),), call)
+        return layer_code(
+            functions,
+            plane,
+            _lane_record(prepared, g, zeros[0] if trimmed else 0),
+            block=1,
+            quads=middle_quads(g.pad_left, g.width),
+            zeros=zeros,
+            distance=LANE_BITS,
+            centred=trimmed,
+        )
 
 
 class DepthwiseStride2(Kernel[DepthwiseConv2D]):
@@ -213,20 +206,14 @@ class DepthwiseStride2(Kernel[DepthwiseConv2D]):
             Function(f"te_depthwise_{name}", routine.text(), HELPERS),
         )
         zeros = network.input_of(layer).zero_point, network.output_of(layer).zero_point
-
-        def call(operands: Operands, names: Sequence[str]) -> str:
-            return call_statement(
-                operands,
-                names,
-                plane,
-                block=columns,
-                quads=middle_quads(g.pad_left, g.width),
-                record=routine.record_words,
-                zero_in=zeros[0] & 0xFF,
-                zero_out=zeros[1],
-            )
-
-        return Code(functions, (Constant("record", _stride2_record(prepared, g)),), call)
+        return layer_code(
+            functions,
+            plane,
+            _stride2_record(prepared, g),
+            block=columns,
+            quads=middle_quads(g.pad_left, g.width),
+            zeros=zeros,
+        )
 
 
 def _common(g: Geometry, layer: DepthwiseConv2D) -> bool:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plane in the scratch: its sizes, and the call that runs a layer over it."""
+"""The plane in the scratch: its sizes, and the code that runs a layer over it."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...network import Layer, Network
-from ..base import Configuration, Operands
+from ..base import Code, Configuration, Constant, Function, Operands
 from ..geometry import Geometry
 
 
@@ -106,68 +107,58 @@ def fits_in_place(g: Geometry) -> bool:
     return g.channels == g.depth and g.out_width <= g.width and g.out_height <= g.height
 
 
-def call_statement(
-    operands: Operands,
-    names: Sequence[str],
+def layer_code(
+    functions: tuple[Function, Function],
     plane: Plane,
+    records: np.ndarray,
     *,
     block: int,
     quads: int,
-    record: int,
-    zero_in: int,
-    zero_out: int,
+    zeros: tuple[int, int],
     distance: int = 16,
     centred: bool = False,
-) -> str:
-    """The statement that runs a layer: names are the spreading and the convolving routine.
+) -> Code:
+    """The code of a layer: functions are the spreading and the convolving routine.
 
-    block: columns per block; quads: fours in the middle of a row; record: words per channel; zero_in:
-    the zero point as a byte; distance: bits between two columns in a word of the plane; centred:
-    whether the plane's values come without the zero point.
+    records: int32, a row of words per channel; block: columns per block; quads: the routine's steps
+    of four pixels; zeros: zero points of input and output; distance: bits between two columns in a
+    word of the plane; centred: whether the plane's values come without the zero point.
     """
     g = plane.geometry
-    packed = zero_in * 0x01010101
-    value = (zero_in ^ 0x80) - 0x80
-    padding = (value + (value << distance)) & 0xFFFFFFFF
-    if centred:
-        padding = 0
-    if distance == 16:
-        padding = (value & 0xFFFF) * 0x10001
-    signed = [v - (1 << 32) if v >> 31 else v for v in (packed, padding)]
-    work = {
-        "channels": g.channels,
-        "out_row": g.out_width * g.channels,
-        "zero_in": signed[0],
-        "zero_out": zero_out,
-        "blocks": g.out_width // block,
-        "rest": g.out_width % block,
-        "quads": quads,
-    }
-    layer = {
-        "work": f"{{{_initialiser(work)}}}",
-        "group": plane.group,
-        "height": g.height,
-        "row": g.width * g.channels,
-        "out_height": g.out_height,
-        "stride": g.sy,
-        "kernel": g.kh,
-        "pad_top": g.pad_top,
-        "band": plane.band,
-        "pitch": plane.pitch,
-        "channel_row": plane.row,
-        "record": record,
-        "padding": signed[1],
-        "records": operands.constant("record"),
-        "spread": names[0],
-        "compute": names[1],
-    }
-    tensors = f"{operands.inputs[0]}, {operands.output}, {operands.scratch}"
-    return (
-        f"{{\n    static const struct te_depthwise layer = {{\n        {_initialiser(layer)}}};\n"
-        f"    te_depthwise_run({tensors}, &layer);\n}}"
-    )
+    value = 0 if centred else zeros[0]
+    values = [
+        g.channels,
+        g.out_width * g.channels,
+        (zeros[0] & 0xFF) * 0x01010101,
+        zeros[1],
+        0,  # filled in when running
+        0,
+        g.out_width // block,
+        g.out_width % block,
+        quads,
+        0,
+        g.pad_left,
+        g.width,
+        plane.group,
+        g.height,
+        g.width * g.channels,
+        g.out_height,
+        g.sy,
+        g.kh,
+        g.pad_top,
+        plane.band,
+        plane.pitch,
+        plane.row,
+        records.size // g.channels,
+        # Halves hold a value each; wider lanes are sums.
+        (value & 0xFFFF) * 0x10001 if distance == 16 else value + (value << distance),
+    ]
+    words = np.array([v & 0xFFFFFFFF for v in values], np.uint32).view(np.int32)
 
+    def call(operands: Operands, names: Sequence[str]) -> str:
+        return (
+            f"te_depthwise_run({names[0]}, {names[1]}, {operands.constant('record')}, "
+            f"{operands.inputs[0]}, {operands.output}, {operands.scratch});"
+        )
 
-def _initialiser(fields: Mapping[str, object]) -> str:
-    text = ", ".join(f".{name} = {value}" for name, value in fields.items())
-    return textwrap.fill(text, 88, subsequent_indent=" " * 8, break_long_words=False)
+    return Code(functions, (Constant("record", np.concatenate([words, records])),), call)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from .assembly import Assembly
 from .gather import Gather
 from .outputs import BUFFER, W0, W1, WEIGHTS, X0, X1, Form, Outputs, rescale, store
-from .stack import FRAME, SLOT, copy_arguments, loop_entry
+from .stack import FRAME, SIGNATURE, SLOT, copy_arguments, loop_entry
 
 FIRST = ("r0", "r1", "r2", "r3")
 SECOND = ("r4", "r5", "r6", "r7")
@@ -54,7 +54,7 @@ def step_bytes(form: Form) -> int:
 
 
 def routine_text(routine: Routine) -> str:
-    """The C text of a routine, a naked function of one pointer to struct te_gemm."""
+    """The C text of a routine, a naked function: te_gemm_routine of te_gemm.h."""
     a = Assembly()
     copy_arguments(a)
     if not routine.whole:
@@ -72,7 +72,7 @@ def routine_text(routine: Routine) -> str:
         " * r0-r3: sums of the first pixel, r4-r7: of the second, r8 r9: inputs, r10 r11: weights,\n"
         " * r12: widened pixels, lr: weights."
     )
-    return a.function("@NAME@(const struct te_gemm *gemm __attribute__((unused)))", comment)
+    return a.function(SIGNATURE, comment)
 
 
 def _multiply(a: Assembly, routine: Routine) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .assembly import Assembly
 from .outputs import BUFFER, WEIGHTS, Form, Outputs, rescale, store
-from .stack import FRAME, SLOT, copy_arguments, loop_entry
+from .stack import FRAME, SIGNATURE, SLOT, copy_arguments, loop_entry
 
 STEPS = 4
 """Steps of one part of the loop: a step is two inputs."""
@@ -57,7 +57,7 @@ def vector_counts(length: int) -> tuple[int, int, int]:
 
 
 def vector_text(routine: VectorRoutine) -> str:
-    """The C text of a routine, a naked function of one pointer to struct te_gemm."""
+    """The C text of a routine, a naked function: te_gemm_routine of te_gemm.h."""
     a = Assembly()
     copy_arguments(a)
     loop_entry(a, 4)
@@ -77,7 +77,7 @@ def vector_text(routine: VectorRoutine) -> str:
         f"A vector times {routine.form} weights, 4 channels at a time.\n"
         " * r0-r3: sums, r4-r7: inputs, r8-r11: weights, r12: widened vector, lr: weights."
     )
-    return a.function("@NAME@(const struct te_gemm *gemm __attribute__((unused)))", comment)
+    return a.function(SIGNATURE, comment)
 
 
 def _widen(a: Assembly, rest: int) -> None:

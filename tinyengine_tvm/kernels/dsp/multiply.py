@@ -139,7 +139,7 @@ def outputs_of(layer: Conv2D | Dense, sequence: Sequence, shared: bool = False) 
     return Outputs(sequence.rescale, sequence.shift, tail, low > -128, high < 127)
 
 
-def sizes(
+def constants(
     network: Network,
     layer: Conv2D | Dense,
     outputs: Outputs,
@@ -151,25 +151,25 @@ def sizes(
     length: int,
     counts: tuple[int, int, int],
     pixels: int,
-) -> list[int]:
-    """The values of struct te_gemm_sizes, which explains them. weights: the stream."""
+    image: list[int],
+) -> Constant:
+    """Struct te_gemm_sizes, which explains the values, the rest of te_gemm_image, and the stream."""
     zero = network.output_of(layer).zero_point
-    return [
+    values = [
+        # Pairs of outputs are saturated as unsigned numbers.
+        zero + (128 if outputs.rescale == "two_step_halves" else 0),
+        rows,
+        *counts,
+        *((bound & 0xFF) * 0x01010101 for bound in layer.clamp),
+        (len(layer.bias) - 1) % BLOCK + 1,
         len(layer.bias),
         weights.nbytes,
         entry,
         buffer_bytes,
-        # Pairs of outputs are saturated as unsigned numbers.
-        zero + (128 if outputs.rescale == "two_step_halves" else 0),
-        rows,
         length,
-        *counts,
-        *((bound & 0xFF) * 0x01010101 for bound in layer.clamp),
-        (len(layer.bias) - 1) % BLOCK + 1,
         pixels,
+        *image,
     ]
-
-
-def size_constant(values: list[int]) -> Constant:
-    """Sizes as int32; words beyond its range wrap."""
-    return Constant("sizes", np.array(values, np.int64).astype(np.uint32).view(np.int32))
+    # Words beyond the range of int32 wrap.
+    words = np.array(values, np.int64).astype(np.uint32).view(np.int32)
+    return Constant("weight", np.concatenate([words, weights]))
