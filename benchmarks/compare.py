@@ -11,6 +11,7 @@ the model's file name. Writes compare.json and compare.png into FOLDER and print
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,9 +141,10 @@ def main(
             rows += measure(model, board, core)
             rows += [r for r in peers["rows"] if r["model"] == model.stem and r["core"] == core]
     except TinyEngineError as error:
-        Console(stderr=True).print(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
-    print_table(rows, Console(width=None))
+    # Piped to a file the table keeps all its columns.
+    print_table(rows, Console(width=None if sys.stdout.isatty() else 150))
     output.mkdir(parents=True, exist_ok=True)
     recorded = {key: peers[key] for key in ("unit", "versions", "flags", "sram")}
     result = {"board": board, "core": core, "peers": recorded, "rows": rows}
