@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what `make demo` or `make test` needs; does nothing where that is there already.
-#   scripts/setup.sh demo|test
+#   scripts/setup.sh demo|test|relay
 # PYTHON names the interpreter (3.11 or newer; found by itself), VENV the folder (default .venv).
+# relay makes a second environment, with a TVM that has Relay: PYTHON310 names its interpreter,
+# RELAY_VENV its folder (default .venv-relay). Without a Python 3.10 it exits with code 3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,28 +12,50 @@ purpose=${1:-}
 case $purpose in
     demo) requirement=. ;;
     test) requirement='.[test]' ;;
-    *) echo "usage: scripts/setup.sh demo|test" >&2; exit 2 ;;
+    relay) requirement='.[relay,relay-test]' ;;
+    *) echo "usage: scripts/setup.sh demo|test|relay" >&2; exit 2 ;;
 esac
 venv=${VENV:-.venv}
+[ "$purpose" != relay ] || venv=${RELAY_VENV:-.venv-relay}
 
 fail() {
     echo "setup: $*" >&2
     exit 1
 }
 
-recent() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+# Whether an interpreter is there, and of a version that the environment can be made with.
+suits() {
+    local condition='sys.version_info < (3, 11)'
+    [ "$purpose" != relay ] || condition='sys.version_info[:2] != (3, 10)'
+    "$1" -c "import sys; sys.exit($condition)" >/dev/null 2>&1
+}
+
+find_python_310() {
+    if [ -n "${PYTHON310:-}" ]; then
+        suits "$PYTHON310" || fail "PYTHON310=$PYTHON310 is not Python 3.10; name one that is"
+        echo "$PYTHON310"
+        return
+    fi
+    local candidate
+    for candidate in python3.10 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python; do
+        if suits "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "setup: Python 3.10 is needed for a TVM with Relay; install it (pyenv install 3.10), or name it: PYTHON310=/path/to/python3.10" >&2
+    exit 3
 }
 
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
-        recent "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11 or newer; name one that is"
+        suits "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11 or newer; name one that is"
         echo "$PYTHON"
         return
     fi
     local candidate
     for candidate in python3 python3.11 python3.12 python3.13 python3.14; do
-        if recent "$candidate"; then
+        if suits "$candidate"; then
             echo "$candidate"
             return
         fi
@@ -78,7 +102,11 @@ install_packages() {
     }
 }
 
-python=$(find_python)
+if [ "$purpose" = relay ]; then
+    python=$(find_python_310)
+else
+    python=$(find_python)
+fi
 mapfile -t packages < <(missing_packages "$python" | tr ' ' '\n' | sort -u)
 if [ "${#packages[@]}" -gt 0 ]; then
     install_packages "${packages[@]}"
@@ -87,7 +115,7 @@ if [ "${#packages[@]}" -gt 0 ]; then
         fail "still missing after installing: ${packages[*]} (for another Python than the system's, its venv module comes with it)"
 fi
 
-if ! recent "$venv/bin/python"; then
+if ! suits "$venv/bin/python"; then
     echo "setup: creating the virtual environment $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi

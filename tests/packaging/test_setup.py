@@ -194,3 +194,42 @@ def test_a_named_python_must_be_recent(machine: Machine) -> None:
     result = machine.setup(PYTHON="old")
     assert result.returncode == 1
     assert "PYTHON=old" in result.stderr
+
+
+PYTHON_310 = """
+case "$1 $2" in
+    "-m pip") echo "$@" >> "{log}/pip" ;;
+    "-m venv") command -p mkdir -p "$4/bin"; ln -sf "$0" "$4/bin/python" ;;
+    "-c "*) exec {real} -c 'import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])' "$2" ;;
+    "-m pytest") echo "$@" >> "{log}/pytest" ;;
+esac
+"""
+
+
+def test_relay_takes_a_python_310_of_pyenv_and_an_environment_of_its_own(machine: Machine) -> None:
+    machine.install_cross_tools()
+    place = machine.log / ".pyenv/versions/3.10.13/bin"
+    place.mkdir(parents=True)
+    machine.program("old", PYTHON_310.format(log=machine.log, real=sys.executable))
+    os.rename(machine.bin / "old", place / "python")
+    result = machine.setup("relay")
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[-1] for line in machine.lines("pip")] == [".[relay,relay-test]"]
+    assert (machine.root / ".venv-relay/bin/python").exists()
+    assert not (machine.root / ".venv").exists()
+
+
+@pytest.mark.parametrize(("required", "code"), [("", 0), ("required", 1)])
+def test_relay_tests_that_cannot_run_are_loud(machine: Machine, required: str, code: int) -> None:
+    machine.install_cross_tools()
+    shutil.copy(ROOT / "scripts/test_relay.sh", machine.root / "scripts")
+    result = subprocess.run(
+        [str(machine.root / "scripts/test_relay.sh")],
+        env={"PATH": str(machine.bin), "HOME": str(machine.log), "RELAY_TESTS": required},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == code
+    assert "Python 3.10 is needed" in result.stderr
+    assert "RELAY TESTS WERE NOT RUN" in result.stderr
