@@ -12,6 +12,7 @@ from tests.kernel_harness import Case
 from tests.kernels.qemu_harness import batches, check_on_board, require_board, thorough
 from tests.kernels.test_depthwise_dsp import InPlace, random_input, random_layer, relu_case
 from tinyengine_tvm.kernels.registry import kernels_for
+from tinyengine_tvm.network import Quantisation
 from tinyengine_tvm.targets import get_target
 
 BOARD = "mps3-an547"
@@ -62,11 +63,34 @@ def test_compiler_options(flags: tuple[str, ...]) -> None:
     check_on_board(cases, board=BOARD, target="cortex-m55", flags=flags)
 
 
+@pytest.mark.parametrize("kernel, stride", [(1, 1), (2, 1), (3, 1), (3, 2), (4, 2), (5, 1), (7, 1)])
+def test_small_planes(kernel: int, stride: int) -> None:
+    """Planes whose inputs fit a vector, with their outputs elsewhere and in their place."""
+    require_board(BOARD)
+    rng, cases = np.random.default_rng(40 * kernel + stride), []
+    while len(cases) < thorough(40, 300):
+        network = random_layer(rng, kernel, stride)
+        x = network.tensor("x")
+        behind_relu = Quantisation(x.scale, -128)
+        network = replace(
+            network, tensors={**network.tensors, "x": replace(x, quantisation=behind_relu)}
+        )
+        (layer,) = network.layers
+        best = kernels_for(network, layer, M55)[0]
+        if best.name == "depthwise_s8_plane_mve":
+            placed = rng.random() < 0.3 and best.in_place(network, layer, {})
+            given = [random_input(rng, network)]
+            cases.append(Case(network, given, layer, InPlace(best) if placed else best))
+    check_on_board(cases, board=BOARD, target="cortex-m55")
+
+
 MEASURED = [
     ((48, 48, 8), 3, 1, 4.6),
     ((24, 24, 32), 3, 1, 5.0),
     ((12, 12, 64), 3, 1, 6.4),
     ((6, 6, 128), 3, 1, 10.6),
+    ((3, 3, 256), 3, 1, 8.5),
+    ((3, 3, 256), 7, 1, 8.5),
     ((25, 5, 64), 3, 1, 7.7),
     ((48, 48, 16), 3, 2, 8.9),
     ((24, 24, 32), 3, 2, 10.4),

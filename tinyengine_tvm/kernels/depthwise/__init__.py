@@ -5,10 +5,12 @@ from ...network import DepthwiseConv2D
 from .dsp3x3 import Depthwise3x3
 from .dsp_large import DepthwiseLanes, DepthwiseStride2
 from .mve import DepthwiseMve
+from .mve_plane import DepthwisePlaneMve
 from .portable import DepthwisePortable
 from .semantics import depthwise_reference
 
 KERNELS = (
+    DepthwisePlaneMve(),
     DepthwiseMve(),
     Depthwise3x3(),
     DepthwiseStride2(),
