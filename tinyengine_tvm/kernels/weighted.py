@@ -3,13 +3,37 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import Any, TypeVar
+
 import numpy as np
 
-from ..network import Conv2D, Dense, DepthwiseConv2D, Network
+from ..network import Conv2D, Dense, DepthwiseConv2D, Network, Tensor
 from ..network.arithmetic import requantisation_of
 from .base import Constant
 
 Weighted = Conv2D | DepthwiseConv2D | Dense
+WeightedT = TypeVar("WeightedT", Conv2D, DepthwiseConv2D, Dense, Conv2D | Dense)
+
+MOST_REMEMBERED = 1024
+_alike: OrderedDict[tuple[Any, ...], tuple[Any, Tensor, Tensor]] = OrderedDict()
+
+
+def alike(network: Network, layer: WeightedT) -> tuple[WeightedT, Tensor, Tensor]:
+    """A layer of the same weights and quantisation, the same one each time, its input and output.
+
+    What depends on nothing else is derived once for all parts that a layer is computed in. Sizes,
+    padding and strides are those of the first such layer that was seen.
+    """
+    x, y = network.input_of(layer), network.output_of(layer)
+    # As long as the first layer is remembered, no other array has the identity of one of its.
+    arrays = (id(layer.weight), id(layer.weight_scale), id(layer.bias))
+    key = (network.mode, type(layer), arrays, layer.clamp, x.quantisation, y.quantisation)
+    found = _alike.setdefault(key, (layer, x, y))
+    _alike.move_to_end(key)
+    if len(_alike) > MOST_REMEMBERED:
+        _alike.popitem(last=False)
+    return found
 
 
 def pad_channels(array: np.ndarray, block: int, axis: int = 0) -> np.ndarray:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from ..kernels.registry import Selected
 from ..network import Fused, Layer, Network
-from ..network.macs import layer_macs
 from .kernel import FusedKernel
 from .region import Fusion, Region
 
@@ -50,25 +49,26 @@ def apply(
 def fused_choice(fusion: Fusion) -> Selected:
     """The layer that stands for a region, and its kernel."""
     body = fusion.network
-    macs = sum(layer_macs(body, layer) for layer in body.layers)
     source, sink = fusion.region.source, fusion.region.sink
     layer = Fused(
         f"{body.layers[0].name} to {body.layers[-1].name}",
         () if fusion.streamed else (source,),
         sink,
         body=body,
-        macs=macs,
+        macs=fusion.macs,
         streamed=source if fusion.streamed else None,
     )
     return Selected(layer, FusedKernel(fusion), _configuration(fusion))
 
 
 def _configuration(fusion: Fusion) -> dict[str, object]:
-    kernels = [next(iter(parts.values())).kernel.name for parts in fusion.parts]
-    return {
-        "layers": [
-            {"name": layer.name, "kernel": kernel, "rows": fusion.chunk[layer.output]}
-            for layer, kernel in zip(fusion.network.layers, kernels, strict=True)
-        ],
-        "scratch": dict(sorted(fusion.offsets.items())),
-    }
+    layers = []
+    for stage in fusion.stages:
+        for layer in stage.layers:
+            kernel = next(iter(fusion.parts[layer.name].values())).kernel.name
+            facts: dict[str, object] = {"name": layer.name, "kernel": kernel}
+            facts["rows"] = fusion.chunk[stage.output]
+            if stage.tiled:
+                facts["columns"] = stage.columns
+            layers.append(facts)
+    return {"layers": layers, "scratch": dict(sorted(fusion.offsets.items()))}

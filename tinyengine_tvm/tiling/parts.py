@@ -12,10 +12,7 @@ from ..kernels.base import Configuration, Kernel
 from ..kernels.registry import Selected, kernels_for
 from ..network import Layer, Network
 from ..targets import Target
-from .stages import Rows, part_of, rows_read
-
-Shape = tuple[int, int, int, int]
-"""Rows of the output and of the inputs, rows of padding above and below."""
+from .stages import Rect, Shape, part_of
 
 Frugality = Literal["shared", "small"]
 """shared: configurations near those of whole layers, whose code is there already; small: those with
@@ -35,17 +32,6 @@ class Part:
     """Whether the output may be written over the first input, beginning where that begins."""
 
 
-def shape_of(network: Network, layer: Layer, rows: Rows) -> Shape:
-    """What distinguishes this part of the layer from others."""
-    read = rows_read(network, layer, rows)
-    padding = getattr(layer, "padding", None)
-    if padding is None:
-        return rows.count, read.count, 0, 0
-    first = rows.begin * layer.stride[0] - padding.top  # type: ignore[attr-defined]
-    last = (rows.end - 1) * layer.stride[0] - padding.top + layer.kernel[0]  # type: ignore[attr-defined]
-    return rows.count, read.count, read.begin - first, last - read.end
-
-
 @dataclass
 class Parts:
     """Finds kernels for parts of a network's layers, and remembers them.
@@ -63,7 +49,7 @@ class Parts:
     def find(
         self,
         layer: Layer,
-        wanted: Iterable[tuple[Shape, Rows]],
+        wanted: Iterable[tuple[Shape, Rect]],
         frugality: Frugality,
         *,
         aligned: bool,
@@ -76,16 +62,16 @@ class Parts:
         Raises:
             UnsupportedOperators: no kernel computes all of them.
         """
-        rows_of = dict(sorted(dict(wanted).items(), key=lambda item: item[0], reverse=True))
-        key = layer.name, tuple(rows_of), frugality, aligned
+        rects = dict(sorted(dict(wanted).items(), key=lambda item: item[0], reverse=True))
+        key = layer.name, tuple(rects), frugality, aligned
         if key not in self._found:
-            self._found[key] = self._find(layer, rows_of, frugality, aligned)
+            self._found[key] = self._find(layer, rects, frugality, aligned)
         return self._found[key]
 
     def _find(
-        self, layer: Layer, rows_of: dict[Shape, Rows], frugality: Frugality, aligned: bool
+        self, layer: Layer, rects: dict[Shape, Rect], frugality: Frugality, aligned: bool
     ) -> dict[Shape, Part]:
-        parts = {shape: self._part(layer, shape, rows) for shape, rows in rows_of.items()}
+        parts = {shape: self._part(layer, shape, rect) for shape, rect in rects.items()}
         network, first = next(iter(parts.values()))
         candidates = [
             kernel
@@ -131,9 +117,9 @@ class Parts:
 
         return min(self._spaces[key], key=apart)
 
-    def _part(self, layer: Layer, shape: Shape, rows: Rows) -> tuple[Network, Layer]:
+    def _part(self, layer: Layer, shape: Shape, part: Rect) -> tuple[Network, Layer]:
         # Kernels remember what they derive from a layer by its identity.
         key = layer.name, shape
         if key not in self._networks:
-            self._networks[key] = part_of(self.network, layer, rows)
+            self._networks[key] = part_of(self.network, layer, part)
         return self._networks[key]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order in which a region's layers compute their rows, and the rows that must be kept.
+"""The order in which a region's stages compute their rows, and the rows that must be kept.
 
-The last layer asks for the rows it needs next; a layer that is asked computes a few rows, for which
+The last stage asks for the rows it needs next; a stage that is asked computes a few rows, for which
 it asks in turn. So a row is computed once, as late as possible, and kept in a line buffer until the
-last layer that reads it has done so. A line buffer begins with the oldest row that is still needed:
+last stage that reads it has done so. A line buffer begins with the oldest row that is still needed:
 rows slide down before new ones are written, and what a kernel reads is one contiguous sub-image.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..network import Layer, Network
-from .stages import Rows, rows_read
+from ..network import Network
+from .stages import Span, Stage
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a layer's kernel, or of the callback that delivers rows of a streamed input.
+    """What one stage does at a time, or a call of the callback that delivers rows of the input.
 
     Rows are numbered as in the whole feature map; `base` is the row that the line buffer of the
     output begins with while the step runs, `dropped` and `kept` are rows of it that are forgotten
@@ -26,13 +26,13 @@ class Step:
     that are held whole have base 0.
     """
 
-    layer: int | None
-    """Index into the region's layers; None for a delivery."""
-    rows: Rows
+    stage: int | None
+    """Index into the region's stages; None for a delivery."""
+    rows: Span
     base: int
     dropped: int
     kept: int
-    read: Rows
+    read: Span
     bases: tuple[int, ...]
 
 
@@ -46,54 +46,54 @@ class Schedule:
 
 def schedule(
     network: Network,
-    layers: Sequence[Layer],
+    stages: Sequence[Stage],
     source: str,
     sink: str,
     chunk: Mapping[str, int],
     *,
     streamed: bool,
 ) -> Schedule:
-    """Simulates the layers of a region.
+    """Simulates the stages of a region.
 
     `chunk` maps tensors to the rows that are computed at once (of `source`: delivered at once, when
     it's streamed; else it's held whole, as `sink` is).
     """
-    heights = {name: network.tensor(name).shape[1] for layer in layers for name in layer.inputs}
+    heights = {name: network.tensor(name).shape[1] for stage in stages for name in stage.inputs}
     heights[sink] = network.tensor(sink).shape[1]
     done = dict.fromkeys(heights, 0)
     base = dict.fromkeys(heights, 0)
     capacity: dict[str, int] = {}
     steps: list[Step] = []
-    producer = {layer.output: i for i, layer in enumerate(layers)}
-    readers: dict[str, list[Layer]] = {name: [] for name in heights}
-    for layer in layers:
-        for name in dict.fromkeys(layer.inputs):
-            readers[name].append(layer)
+    producer = {stage.output: i for i, stage in enumerate(stages)}
+    readers: dict[str, list[Stage]] = {name: [] for name in heights}
+    for stage in stages:
+        for name in dict.fromkeys(stage.inputs):
+            readers[name].append(stage)
     if not streamed:
         done[source] = heights[source]
 
-    def next_rows(tensor: str) -> Rows:
-        return Rows(done[tensor], min(done[tensor] + chunk[tensor], heights[tensor]))
+    def next_rows(tensor: str) -> Span:
+        return Span(done[tensor], min(done[tensor] + chunk[tensor], heights[tensor]))
 
     def oldest_needed(tensor: str) -> int:
-        waiting = [layer for layer in readers[tensor] if done[layer.output] < heights[layer.output]]
+        waiting = [stage for stage in readers[tensor] if done[stage.output] < heights[stage.output]]
         return min(
-            (rows_read(network, layer, next_rows(layer.output)).begin for layer in waiting),
+            (stage.rows_read(network, next_rows(stage.output)).begin for stage in waiting),
             default=heights[tensor],
         )
 
     def compute(tensor: str) -> None:
         rows = next_rows(tensor)
         index = producer.get(tensor)
-        read = Rows(0, 0)
+        read = Span(0, 0)
         bases: tuple[int, ...] = ()
         if index is not None:
-            layer = layers[index]
-            read = rows_read(network, layer, rows)
-            for name in layer.inputs:
+            stage = stages[index]
+            read = stage.rows_read(network, rows)
+            for name in stage.inputs:
                 while done[name] < read.end:
                     compute(name)
-            bases = tuple(base[name] for name in layer.inputs)
+            bases = tuple(base[name] for name in stage.inputs)
         dropped = kept = 0
         if tensor != sink:
             begin = min(oldest_needed(tensor), rows.begin)

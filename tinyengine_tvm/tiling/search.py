@@ -16,6 +16,7 @@ from .cuts import pieces_of, region_of
 from .parts import Frugality, Parts
 from .region import Fusion, Region, fuse, subnetwork
 from .slices import slice_region, sliceable, sliced_choice
+from .stages import Stage
 
 STRIDES: tuple[tuple[str, int], ...] = (
     ("equal", 8),
@@ -172,11 +173,13 @@ class Search:
             region = region_of(self.network, self.pieces, begin, end)
             assert region is not None
             frugality = FRUGALITIES[way // len(STRIDES)]
+            stages = [Stage((layer,)) for layer in region.layers(self.network)]
             chunk = self._chunk(region, *STRIDES[way % len(STRIDES)])
             streamed = self.streamed and begin == 0
             fusion = fuse(
                 self.parts,
                 region,
+                stages,
                 chunk,
                 streamed=streamed,
                 frugality=frugality,

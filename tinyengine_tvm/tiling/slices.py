@@ -38,7 +38,10 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class Sliced:
-    """A region in slices. `offsets` are those of the feature map between and of kernels' scratch."""
+    """A region in slices.
+
+    offsets: those of the feature map between its layers, and of the kernels' scratch.
+    """
 
     region: Region
     network: Network

@@ -12,6 +12,7 @@ from ...network import DepthwiseConv2D, Mode, Network, Tensor
 from ...network.arithmetic import requantisation_of
 from ..dsp.fitted import fit_shifts
 from ..dsp.requantise import accumulator_range, rescaling_of, two_step
+from ..weighted import alike
 from .rows import Finish
 
 SHIFT = 10
@@ -40,8 +41,7 @@ def prepare(network: Network, layer: DepthwiseConv2D, scaled_taps: bool = True) 
 
     `scaled_taps` says that the routine multiplies 16-bit taps, which can hold a power of two.
     """
-    x, y = network.input_of(layer), network.output_of(layer)
-    return _prepare(layer, x, y, network.mode, scaled_taps)
+    return _prepare(*alike(network, layer), network.mode, scaled_taps)
 
 
 @lru_cache(maxsize=512)

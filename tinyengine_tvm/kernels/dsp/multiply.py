@@ -10,7 +10,7 @@ import numpy as np
 
 from ...network import Conv2D, Dense, Network, Tensor
 from ..base import Constant
-from ..weighted import bias_with_input_zero_point, pad_channels
+from ..weighted import alike, bias_with_input_zero_point, pad_channels
 from .fitted import Fitted, fit, greatest_shift
 from .outputs import Form, Outputs, Rescale
 from .requantise import rescaling_of, sixteen_bit_safe, two_step
@@ -85,8 +85,7 @@ def sequence_of(
 
     shared: rather the one that the most layers have in common.
     """
-    x, y = network.input_of(layer), network.output_of(layer)
-    return _sequence(layer, x, y, network.mode, form, shared)
+    return _sequence(*alike(network, layer), network.mode, form, shared)
 
 
 def packable(layer: Conv2D | Dense) -> bool:
