@@ -37,7 +37,7 @@ def mve_cases(kind: str, count: int, seed: int) -> list[Case]:
 @pytest.mark.parametrize("kind", ["points", "windows", "dense"])
 def test_random_layers(kind: str) -> None:
     require_board(BOARD)
-    for batch in batches(mve_cases(kind, thorough(100, 1000), 1), 100):
+    for batch in batches(mve_cases(kind, thorough(100, 2000), 1), 100):
         check_on_board(batch, board=BOARD, target="cortex-m55")
 
 
