@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..memory import Buffer, place
 from ..network import DepthwiseConv2D, Layer, Network
 from ..network.macs import network_macs
+from .lines import place_lines
 from .parts import Frugality, Part, Parts
 from .schedule import Schedule, Step, schedule
 from .stages import (
     Rect,
     Shape,
+    Span,
     Stage,
     part_macs,
     part_read,
@@ -24,9 +25,6 @@ from .stages import (
     shape_of,
 )
 from .tiles import TileBuffers, tile_buffers, tile_shapes, written_at_once
-
-PLACEMENT_EFFORT = 200_000
-"""Looks at buffers that the exact placement of a region's line buffers may take."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,6 @@ def fuse(
     *,
     streamed: bool,
     frugality: Frugality,
-    effort: int = PLACEMENT_EFFORT,
 ) -> Fusion:
     """Decides everything about a region whose stages compute `chunk` rows at a time."""
     network = subnetwork(parts.network, region)
@@ -106,7 +103,7 @@ def fuse(
     tiles: dict[int, TileBuffers] = {}
     names, sizes, live = _line_buffers(network, stages, plan)
     for i, stage in enumerate(stages):
-        # Steps of the same rows would only differ in where their tiles lie.
+        # Other steps only differ in where their tiles lie.
         all_tiles = _tiles_of(network, stage, i, plan)
         aligned = _aligned(network, stage, i, plan, all_tiles)
         shapes = tile_shapes(network, stage, all_tiles)
@@ -122,7 +119,7 @@ def fuse(
             names.append(scratch_key(stage))
             sizes.append(need)
             live.append(np.array([step.stage == i for step in plan.steps]))
-    offsets, scratch = _place(names, sizes, live, effort)
+    offsets, scratch = place_lines(names, sizes, live)
     macs, cost = _work(network, stages, plan)
     return Fusion(
         region,
@@ -143,7 +140,10 @@ def fuse(
 
 def _tiles_of(network: Network, stage: Stage, index: int, plan: Schedule) -> list[list[Rect]]:
     rows = dict.fromkeys(step.rows for step in plan.steps if step.stage == index)
-    return [tile for span in rows for tile in stage.tiles(network, span)]
+    kinds: dict[tuple[int, ...], Span] = {}
+    for span in rows:
+        kinds.setdefault(stage.kind(network, span), span)
+    return [tile for span in kinds.values() for tile in stage.tiles(network, span)]
 
 
 def _aligned(
@@ -195,21 +195,6 @@ def output_of(network: Network, stages: Sequence[Stage], step: Step) -> str:
     return network.inputs[0] if step.stage is None else stages[step.stage].output
 
 
-def _place(
-    names: list[str], sizes: list[int], live: list[np.ndarray], effort: int
-) -> tuple[dict[str, int], int]:
-    at = {name: i for i, name in enumerate(names)}
-    occupied = np.array(live).astype(np.float32)
-    meets = (occupied @ occupied.T) > 0 if names else np.zeros((0, 0), bool)
-
-    def apart(a: Buffer, b: Buffer) -> int | None:
-        return a.size if meets[at[a.name], at[b.name]] else None
-
-    buffers = [Buffer(name, size, 0, 0) for name, size in zip(names, sizes, strict=True)]
-    placement = place(buffers, apart, effort)
-    return placement.offsets, placement.size
-
-
 def _overlap(network: Network, stages: Sequence[Stage], plan: Schedule, region: Region) -> int:
     """How much of the output's end may lie over the input's beginning; see Kernel.overlap."""
     x, y = network.tensor(region.source), network.tensor(region.sink)
@@ -237,24 +222,35 @@ def _work(network: Network, stages: Sequence[Stage], plan: Schedule) -> tuple[in
     multiply-accumulate that is done again one.
     """
     total, macs = 0, 0
+    known: dict[tuple[int, tuple[int, ...]], tuple[int, int]] = {}
     for step in plan.steps:
         if step.dropped:
             total += step.kept * row_bytes(network.tensor(output_of(network, stages, step))) // 2
         if step.stage is None:
             total += CALL
             continue
-        stage = stages[step.stage]
-        for tile in stage.tiles(network, step.rows):
-            if stage.tiled:
-                read = part_read(network, stage.layers[0], tile[0])
-                area = read.rows.count * read.columns.count
-                total += area * pixel_bytes(network.tensor(stage.inputs[0])) * 5 // 4
-            for layer, rect in zip(stage.layers, tile, strict=True):
-                total += CALL
-                macs += part_macs(network, layer, rect)
-                if isinstance(layer, DepthwiseConv2D):
-                    read = part_read(network, layer, rect)
-                    own = rect.rows.count * layer.stride[0] * rect.columns.count * layer.stride[1]
-                    again = max(0, read.rows.count * read.columns.count - own)
-                    total += again * pixel_bytes(network.input_of(layer)) * 5 // 4
+        key = step.stage, stages[step.stage].kind(network, step.rows)
+        if key not in known:
+            known[key] = _step_work(network, stages[step.stage], step.rows)
+        macs += known[key][0]
+        total += known[key][1]
     return macs, total + macs - network_macs(network)
+
+
+def _step_work(network: Network, stage: Stage, rows: Span) -> tuple[int, int]:
+    """Multiply-accumulates of a step, and its instructions without them."""
+    total, macs = 0, 0
+    for tile in stage.tiles(network, rows):
+        if stage.tiled:
+            read = part_read(network, stage.layers[0], tile[0])
+            area = read.rows.count * read.columns.count
+            total += area * pixel_bytes(network.tensor(stage.inputs[0])) * 5 // 4
+        for layer, rect in zip(stage.layers, tile, strict=True):
+            total += CALL
+            macs += part_macs(network, layer, rect)
+            if isinstance(layer, DepthwiseConv2D):
+                read = part_read(network, layer, rect)
+                own = rect.rows.count * layer.stride[0] * rect.columns.count * layer.stride[1]
+                again = max(0, read.rows.count * read.columns.count - own)
+                total += again * pixel_bytes(network.input_of(layer)) * 5 // 4
+    return macs, total

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ..kernels.registry import Selected
 from ..network import Network
@@ -13,28 +13,12 @@ from ..targets import Target
 from .apply import fused_choice
 from .arena import arena_bytes
 from .cuts import pieces_of, region_of
-from .parts import Frugality, Parts
+from .parts import Parts
 from .region import Fusion, Region, fuse, subnetwork
 from .slices import slice_region, sliceable, sliced_choice
-from .stages import Stage
+from .ways import PLAIN, TILED, Way, bottlenecks, chunk_of, stages_of
 
-STRIDES: tuple[tuple[str, int], ...] = (
-    ("equal", 8),
-    ("whole", 4),
-    ("equal", 4),
-    ("whole", 2),
-    ("whole", 1),
-    ("equal", 2),
-    ("equal", 1),
-)
-"""Ways to choose how many rows are computed at once, roughly the cheaper and larger ones first.
-
-equal: as many in every layer. whole: as many in the last layer, and in the others what they need
-for that, so that every layer is called once per stripe.
-"""
 SLICES = (2, 3, 4, 6, 8, 12, 16)
-FRUGALITIES: tuple[Frugality, ...] = ("shared", "small")
-SEARCH_EFFORT = 3_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class Search:
         self.pieces = pieces_of(network)
         self._plain: dict[int, list[Option]] = {}
         self._sliced: dict[int, list[Option]] = {}
-        self._fused: dict[tuple[int, int, int], Option] = {}
+        self._fused: dict[tuple[int, int, Way], Option] = {}
 
     def path(self, budget: int) -> list[Option] | None:
         """The cheapest sequence of options none of which needs more than `budget` bytes."""
@@ -107,27 +91,42 @@ class Search:
         for end in range(begin + 1, len(self.pieces) + 1):
             if region_of(self.network, self.pieces, begin, end) is None:
                 break
-            option = self._cheapest(begin, end, budget, must=must_stream)
+            if not must_stream and not self._sensible(begin, end, budget):
+                continue
+            option = self._cheapest(begin, end, budget)
             if option is not None:
                 found.append((end, option))
         return found
 
-    def _cheapest(self, begin: int, end: int, budget: int, *, must: bool) -> Option | None:
-        if not must:
-            if self.pieces[end - 1].last == self.pieces[begin].first:
-                return None
-            # Pieces at either end that fit on their own gain nothing from being in a region, except
-            # that a region may have to end at a small tensor.
-            if all(self.plain(i)[-1].arena <= budget for i in range(begin, end)):
-                return None
-        ways = len(STRIDES) * len(FRUGALITIES)
-        if self.fused(begin, end, ways - 1).arena > budget:
+    def _sensible(self, begin: int, end: int, budget: int) -> bool:
+        """Whether a region of these pieces may gain anything.
+
+        It needs a piece at either end, or the next to it, that doesn't fit on its own: a region may
+        have to begin or end at a small tensor.
+        """
+        if self.pieces[end - 1].last == self.pieces[begin].first:
+            return False
+        large = [self.plain(i)[-1].arena > budget for i in range(begin, end)]
+        return any(large[:2]) and any(large[-2:])
+
+    def _cheapest(self, begin: int, end: int, budget: int) -> Option | None:
+        source = self.network.tensor(self.pieces[begin].source).nbytes
+        sink = self.network.tensor(self.pieces[end - 1].sink).nbytes
+        if budget < (sink if self.streamed and begin == 0 else max(source, sink)):
             return None
-        for way in range(ways):
-            option = self.fused(begin, end, way)
-            if option.arena <= budget:
-                return option
-        return None
+        if self.fused(begin, end, PLAIN[-1]).arena <= budget:
+            for way in PLAIN:
+                option = self.fused(begin, end, way)
+                if option.arena <= budget:
+                    return option
+        region = region_of(self.network, self.pieces, begin, end)
+        assert region is not None
+        count = len(bottlenecks(self.network, region))
+        if count == 0 or self.fused(begin, end, _at_most(TILED[-1], count)).arena > budget:
+            return None
+        ways = dict.fromkeys(_at_most(way, count) for way in TILED)
+        options = [self.fused(begin, end, way) for way in ways]
+        return min((o for o in options if o.arena <= budget), key=lambda o: o.cost)
 
     def plain(self, piece: int) -> list[Option]:
         """Ways to compute a piece layer by layer, cheapest first, the smallest last."""
@@ -166,35 +165,29 @@ class Search:
                 options.append(Option(arena, sliced.cost, region, sliced_choice(sliced)))
         return options
 
-    def fused(self, begin: int, end: int, way: int) -> Option:
+    def fused(self, begin: int, end: int, way: Way) -> Option:
         """A region of pieces computed in one of the ways."""
         key = begin, end, way
         if key not in self._fused:
             region = region_of(self.network, self.pieces, begin, end)
             assert region is not None
-            frugality = FRUGALITIES[way // len(STRIDES)]
-            stages = [Stage((layer,)) for layer in region.layers(self.network)]
-            chunk = self._chunk(region, *STRIDES[way % len(STRIDES)])
-            streamed = self.streamed and begin == 0
+            stages = stages_of(self.network, region, way)
             fusion = fuse(
                 self.parts,
                 region,
                 stages,
-                chunk,
-                streamed=streamed,
-                frugality=frugality,
-                effort=SEARCH_EFFORT,
+                chunk_of(self.network, region, stages, way),
+                streamed=self.streamed and begin == 0,
+                frugality=way.frugality,
             )
             arena = region_bytes(fusion)
             self._fused[key] = Option(arena, fusion.cost, region, fused_choice(fusion))
         return self._fused[key]
 
-    def _chunk(self, region: Region, kind: str, rows: int) -> Mapping[str, int]:
-        tensors = [region.source, *(layer.output for layer in region.layers(self.network))]
-        heights = {name: self.network.tensor(name).shape[1] for name in tensors}
-        if kind == "equal":
-            return dict.fromkeys(heights, rows)
-        return {n: max(1, -(-rows * h // heights[region.sink])) for n, h in heights.items()}
+
+def _at_most(way: Way, count: int) -> Way:
+    """The same with no more bottlenecks than there are."""
+    return replace(way, tiled=min(way.tiled, count))
 
 
 def _smallest(network: Network, choice: Selected, target: Target) -> Selected:

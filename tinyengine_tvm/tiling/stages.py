@@ -80,6 +80,18 @@ class Stage:
             rows = rows_read(network, layer, rows)
         return rows
 
+    def kind(self, network: Network, rows: Span) -> tuple[int, ...]:
+        """What the shapes of all parts of these rows depend on: equal for all but a few rows."""
+        sizes: list[int] = []
+        for layer in reversed(self.layers):
+            read = rows_read(network, layer, rows)
+            sizes += (rows.count, read.count)
+            if isinstance(layer, _WINDOWED):
+                top, bottom = _window(layer, 0, rows)
+                sizes += (read.begin - top, bottom - read.end)
+            rows = read
+        return tuple(sizes)
+
     def tiles(self, network: Network, rows: Span) -> list[list[Rect]]:
         """For every tile of a step, the part of each layer's output that it computes."""
         width = network.tensor(self.output).shape[2]
