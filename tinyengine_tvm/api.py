@@ -175,6 +175,7 @@ def compile_model(
     mac_factor: float = MAC_FACTOR,
     stream_input: bool = False,
     dialect: str | None = None,
+    records: str | os.PathLike[str] | None = None,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -191,6 +192,8 @@ def compile_model(
     `stream_input`: the run asks for the input a few rows at a time, through a callback.
     `dialect`: "relax" or "relay", TVM's graph dialect to import a file through; the C is the same.
     By default that of the TVM that is installed.
+    `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
+    measured for it, and the default where none was.
 
     Raises:
         BudgetError: the network doesn't fit; the message says what is missing, and what would help.
@@ -215,6 +218,7 @@ def compile_model(
         flash=flash,
         mac_factor=mac_factor,
         stream_input=stream_input,
+        records=records,
         model_sha256=_digest(model),
     )
 
@@ -230,6 +234,7 @@ def compile_network(
     flash: int | None = None,
     mac_factor: float = MAC_FACTOR,
     stream_input: bool = False,
+    records: str | os.PathLike[str] | None = None,
     model_sha256: str = "",
 ) -> Artifact:
     """Compiles a Network; `compile_model` without the import."""
@@ -248,6 +253,13 @@ def compile_network(
         raise TinyEngineError(
             f"unknown rewrite '{unknown[0]}'; there are: {', '.join(rewrites.REWRITES)}"
         )
+    chooser = None
+    if records is not None:
+        from .tune import RecordChooser, Records
+
+        if optimise == "size":
+            raise TinyEngineError("records are for speed; leave out either them or optimise size")
+        chooser = RecordChooser(Records.load(Path(records)))
     network = rewrites.apply(network, disabled)
     applied = [r for r in rewrites.REWRITES if r not in disabled]
 
@@ -260,6 +272,7 @@ def compile_network(
             rewrites=applied,
             objective=objective,
             goal=goal,
+            chooser=chooser if objective == "speed" else None,
             model_sha256=model_sha256,
         )
         return Artifact(files, facts, report)

@@ -79,6 +79,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
         "mac_factor": 1.15,
         "stream_input": False,
         "dialect": None,
+        "records": None,
     }
     assert calls == [
         (

@@ -21,6 +21,7 @@ from .profile import profile
 from .run import run
 from .targets import targets
 from .terminal import quiet_libraries
+from .tune import tune
 
 USER_ERROR = 2
 DEFECT = 1
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("compile")(compile_)
 app.command()(run)
 app.command()(profile)
+app.command()(tune)
 app.command()(boards)
 app.command()(targets)
 
@@ -68,6 +70,7 @@ def _options(
       tinyengine compile model.tflite -o build/net
       tinyengine run build/net --board mps2-an386 --inputs images.npz
       tinyengine profile build/net --board mps2-an386
+      tinyengine tune model.tflite --board mps2-an386
     """
     # `main` has looked for --debug already, since even the reading of options can fail.
     if context.invoked_subcommand is None:

@@ -93,6 +93,12 @@ def compile_(
             "--dialect", help="TVM's graph dialect to import through; default: what is installed."
         ),
     ] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            "--records", metavar="FILE", help="Measurements of tinyengine tune to choose by."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -106,6 +112,7 @@ def compile_(
       tinyengine compile model.tflite -o build/net --interface int8 --json
       tinyengine compile model.tflite -o build/net --sram 64KiB --flash 512KiB
       tinyengine compile model.tflite -o build/net --optimise sram --stream-input
+      tinyengine compile model.tflite -o build/net --records kws.jsonl
     """
     from ..api import compile_model, require_free_folder
 
@@ -127,6 +134,7 @@ def compile_(
             stream_input=stream_input,
             optimise=optimise.value,
             dialect=None if dialect is None else dialect.value,
+            records=records,
         )
         artifact.save(output)
     files = sorted(artifact.files)

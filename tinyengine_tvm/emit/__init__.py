@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..kernels.base import Objective
+from ..kernels.registry import Chooser
 from ..memory.choice import plan_selected
 from ..network import Network
 from ..targets import Target
@@ -33,6 +34,7 @@ def emit(
     model_sha256: str,
     objective: Objective = "speed",
     goal: Goal = WHOLE,
+    chooser: Chooser | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any], dict[str, Any]]:
     """Files by name, metadata and report of a network compiled for a target.
 
@@ -40,7 +42,7 @@ def emit(
         BudgetError: no plan was found that meets `goal`.
     """
     names = network.inputs
-    network, selected = tile(network, target, objective, goal)
+    network, selected = tile(network, target, objective, goal, chooser)
     streamed = frozenset(names) - frozenset(network.inputs)
     inputs = ports(network, names, streamed)
     selected, plan = plan_selected(network, selected)

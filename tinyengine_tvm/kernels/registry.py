@@ -67,15 +67,22 @@ class Selected:
     configuration: Configuration
 
 
+Chooser = Callable[[Network, Layer, Target], "Selected | None"]
+"""What knows better than the defaults: the choice for a layer, or None where it doesn't."""
+
+
 def kernels_for(network: Network, layer: Layer, target: Target) -> list[Kernel[Any]]:
     """The kernels that compute this layer on this target, preferred ones first."""
     return [k for k in KERNELS if isinstance(layer, k.layer) and k.supports(network, layer, target)]
 
 
 def select_kernels(
-    network: Network, target: Target, objective: Objective = "speed"
+    network: Network,
+    target: Target,
+    objective: Objective = "speed",
+    chooser: Chooser | None = None,
 ) -> list[Selected]:
-    """The default kernel and configuration of every layer, in execution order.
+    """The chooser's or else the default kernel and configuration of every layer, in order.
 
     Raises:
         UnsupportedOperators: names every layer without a kernel.
@@ -85,6 +92,10 @@ def select_kernels(
         candidates = kernels_for(network, layer, target)
         if not candidates:
             missing.append(f"{layer.op} ({layer.name})")
+            continue
+        chosen = None if chooser is None else chooser(network, layer, target)
+        if chosen is not None:
+            selected.append(chosen)
             continue
         kernel = candidates[0]
         configuration = kernel.choose(network, layer, target, objective)

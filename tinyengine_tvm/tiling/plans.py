@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..errors import BudgetError, TinyEngineError
 from ..kernels.base import Objective
-from ..kernels.registry import Selected, select_kernels
+from ..kernels.registry import Chooser, Selected, select_kernels
 from ..network import Network
 from ..network.macs import network_macs
 from ..targets import Target
@@ -39,11 +39,17 @@ class Planner:
     """All plans of one network, found on demand."""
 
     def __init__(
-        self, network: Network, target: Target, objective: Objective, *, streamed: bool
+        self,
+        network: Network,
+        target: Target,
+        objective: Objective,
+        *,
+        streamed: bool,
+        chooser: Chooser | None = None,
     ) -> None:
         self.network, self.target, self.objective = network, target, objective
         self.streamed = streamed
-        self.chosen = select_kernels(network, target, objective)
+        self.chosen = select_kernels(network, target, objective, chooser)
         self._search: Search | None = None
         self._tilings: dict[tuple[int, ...], Tiling] = {}
 
@@ -109,15 +115,21 @@ class Planner:
 
 
 def tile(
-    network: Network, target: Target, objective: Objective, goal: Goal
+    network: Network,
+    target: Target,
+    objective: Objective,
+    goal: Goal,
+    chooser: Chooser | None = None,
 ) -> tuple[Network, list[Selected]]:
     """The network as it is compiled: with regions as layers where the goal demands it.
+
+    `chooser` may choose the kernels of layers outside regions.
 
     Raises:
         BudgetError: no plan was found that meets the goal.
         TinyEngineError: the input can't be streamed.
     """
-    planner = Planner(network, target, objective, streamed=goal.stream_input)
+    planner = Planner(network, target, objective, streamed=goal.stream_input, chooser=chooser)
     if goal.stream_input:
         _check_streamable(planner)
     found: Tiling | None

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning: the fastest configuration of every layer, found by measuring on emulated boards."""
+
+from __future__ import annotations
+
+from .choose import RecordChooser
+from .measure import Measurement, measure
+from .proposers import ProposerName
+from .records import Objective, Record, Records
+from .tuner import Options, Progress, Tuned, tune
+from .workload import Candidate, Workload, workloads_of
+
+__all__ = [
+    "Candidate",
+    "Measurement",
+    "Objective",
+    "Options",
+    "Progress",
+    "ProposerName",
+    "Record",
+    "RecordChooser",
+    "Records",
+    "Tuned",
+    "Workload",
+    "measure",
+    "tune",
+    "workloads_of",
+]
