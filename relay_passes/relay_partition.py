@@ -7,13 +7,15 @@ Takes quantised operators in both forms that Relay's importers make: those of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tvm
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, is_tuple, wildcard
 
 from .patterns import PREFIX, Language, composites
+from .relay_graph import inlined, rebuilt, same_call, with_body
 from .relay_sink_dequantize import sink_dequantize
 
 COMPILER = "tinyengine"
@@ -88,11 +90,42 @@ def pattern_table() -> list[tuple[str, DFPattern]]:
     return [(PREFIX + name, pattern) for name, pattern in table]
 
 
-def partition(module: tvm.IRModule) -> tvm.IRModule:
+def composite_of(function: Any) -> str:
+    """The composite's name, with its prefix; empty for any other function."""
+    attributes = function.attrs if isinstance(function, relay.Function) else None
+    found = attributes and "Composite" in attributes and str(attributes["Composite"])
+    return found if found and found.startswith(PREFIX) else ""
+
+
+def _released(takes: Callable[[relay.Function], bool] | None) -> tvm.transform.Pass:
+    """Gives the operators of composites that aren't wanted back to TVM."""
+
+    def replace(call: relay.Call, operands: Sequence[Any]) -> Any:
+        if takes is not None and composite_of(call.op) and not takes(call.op):
+            return inlined(call.op, operands)
+        return same_call(call, operands)
+
+    def run(module: tvm.IRModule, _: Any) -> tvm.IRModule:
+        if takes is None:
+            return module
+        result = tvm.IRModule(module.functions, module.type_definitions, attrs=module.attrs)
+        result["main"] = with_body(module["main"], rebuilt(module["main"].body, replace))
+        return relay.transform.InferType()(result)
+
+    return tvm.ir.transform.module_pass(run, opt_level=0, name="ReleaseComposites")
+
+
+def partition(
+    module: tvm.IRModule,
+    takes: Callable[[relay.Function], bool] | None = None,
+    mod_name: str = "default",
+) -> tvm.IRModule:
     """Groups the quantised operators of `main` into composites, and those into regions.
 
     Args:
         module: a Relay module with parameters bound as constants.
+        takes: whether a composite function is wanted; by default every one is.
+        mod_name: the name that relay.build gets, which the regions' symbols begin with.
 
     Returns:
         A new module. `main` calls one global function with attribute `Compiler` "tinyengine" per
@@ -104,9 +137,10 @@ def partition(module: tvm.IRModule) -> tvm.IRModule:
             sink_dequantize,
             relay.transform.InferType(),
             relay.transform.MergeComposite(pattern_table()),
+            _released(takes),
             relay.transform.AnnotateTarget(COMPILER),
             relay.transform.MergeCompilerRegions(),
-            relay.transform.PartitionGraph(),
+            relay.transform.PartitionGraph(mod_name=mod_name),
             relay.transform.InferType(),
         ]
     )

@@ -13,6 +13,7 @@ from tvm import relay
 from tinyengine_tvm.dialects.relay_order import LAST, span_of
 from tinyengine_tvm.dialects.relay_words import operator
 
+from .relay_graph import operands_first
 from .sinking import DEQUANTIZE, MOVABLE, QUANTIZE, Sinking
 
 
@@ -29,33 +30,6 @@ def sink_dequantize(module: tvm.IRModule, _: Any) -> tvm.IRModule:
         main.params, body, main.ret_type, main.type_params, main.attrs, main.span
     )
     return result
-
-
-def operands_first(body: Any) -> list[Any]:
-    """Every tuple, projection and call of a graph once, operands before their users."""
-    order: list[Any] = []
-    seen: set[Any] = set()
-    stack = [(body, False)]
-    while stack:
-        expr, ready = stack.pop()
-        if ready:
-            order.append(expr)
-            continue
-        if expr in seen:
-            continue
-        seen.add(expr)
-        children: list[Any] = []
-        if isinstance(expr, relay.Call):
-            children = list(expr.args)
-        elif isinstance(expr, relay.Tuple):
-            children = list(expr.fields)
-        elif isinstance(expr, relay.TupleGetItem):
-            children = [expr.tuple_value]
-        else:
-            continue
-        stack.append((expr, True))
-        stack += [(child, False) for child in reversed(children)]
-    return order
 
 
 class _Rewriter(Sinking):

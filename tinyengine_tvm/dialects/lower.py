@@ -200,7 +200,7 @@ class Lowering:
     def _placeholder(self, call: Call) -> Tensor:
         """Stands for a result that can't be computed, so that later problems are found as well."""
         value = call.result
-        known = _read_as(self.graph, value)
+        known = read_as(self.graph, value)
         if call.root.op == "quantize":
             with contextlib.suppress(UnsupportedError):
                 known = quantisation(call.root)
@@ -228,7 +228,7 @@ class Lowering:
                 )
             known = None
             if value.dtype == "int8":
-                known = stated or _read_as(graph, value)
+                known = stated or read_as(graph, value)
                 if known is None:
                     raise ModelError(f"input '{file_name}' is int8 without a quantisation")
             self.tensors[name] = Tensor(name, value.shape, value.dtype, known)
@@ -293,7 +293,7 @@ def _live(layers: list[Layer], outputs: list[str]) -> list[Layer]:
     return kept[::-1]
 
 
-def _read_as(graph: Graph, value: Value) -> Quantisation | None:
+def read_as(graph: Graph, value: Value) -> Quantisation | None:
     """The quantisation with which an int8 value is read, also after its bytes moved."""
     for call in graph.calls:
         if value not in leaves(call.root):
@@ -305,7 +305,7 @@ def _read_as(graph: Graph, value: Value) -> Quantisation | None:
                 except UnsupportedError:
                     return None
         if call.result.dtype == value.dtype and call.root.op != "quantize":
-            found = _read_as(graph, call.result)
+            found = read_as(graph, call.result)
             if found is not None:
                 return found
     return None

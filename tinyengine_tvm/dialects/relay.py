@@ -83,6 +83,22 @@ def read_function(function: relay.Function, module: tvm.IRModule | None = None) 
     )
 
 
+def read_composite(function: relay.Function) -> Graph:
+    """The graph of a composite function on its own, with inferred types.
+
+    Raises:
+        ModelError: a shape is dynamic.
+    """
+    reader = _Reader(None)
+    inputs = tuple(reader.value(p, str(p.name_hint)) for p in function.params)
+    root = translated(function.body, dict(zip(function.params, inputs, strict=True)))
+    result = reader.value(function.body, "result")
+    composite = _text(function, "Composite")[len(PREFIX) :]
+    names = tuple(value.name for value in inputs)
+    unknown = (None,) * len(inputs)
+    return Graph(inputs, (Call(composite, root, result),), (result,), names, ("result",), unknown)
+
+
 def _attribute(attributes: Any, name: str) -> Sequence[Any]:
     # Not every version of TVM gives these attributes a get().
     return attributes[name] if name in attributes else []  # noqa: SIM401

@@ -61,14 +61,17 @@ def import_network(
 
     with refusals(what):
         if dialect_of(module) == "relay":
-            from relay_passes.relay_partition import partition
+            from relay_passes import relay_partition
 
-            from ..dialects.relay import arithmetic_of, read
+            from ..dialects import relay
 
-            default = default or arithmetic_of(module)
+            default = default or relay.arithmetic_of(module)
+            graph = relay.read(relay_partition.partition(module))
         else:
-            from relay_passes.partition import partition
+            from relay_passes import partition
 
-            from ..dialects.relax import read
-        network = lower(read(partition(module)), name, mode or default or "onnx")
+            from ..dialects import relax
+
+            graph = relax.read(partition.partition(module))
+        network = lower(graph, name, mode or default or "onnx")
     return strip_float_interface(network) if interface == "int8" else network

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading Relay modules that a user hands over directly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from tvm import relay
+
+from relay_passes.relay_partition import partition, pattern_table
+from tests.relay.test_plugin import SCALE, convolution, module_of, zero
+from tinyengine_tvm.dialects.relay import read
+from tinyengine_tvm.dialects.tree import Call, Constant, walk
+from tinyengine_tvm.errors import ModelError, TinyEngineError, UnsupportedOperators
+from tinyengine_tvm.importers import import_network
+from tinyengine_tvm.network import Clip, Conv2D, DepthwiseConv2D, Requantize
+
+
+def weight_of(call: Call) -> np.ndarray:
+    constants = [part.data for part in walk(call.root) if isinstance(part, Constant)]
+    return max(constants, key=np.size)
+
+
+def two_branches(x: relay.Expr) -> relay.Expr:
+    parameters = [SCALE, zero(3)] * 3
+    return relay.qnn.op.add(convolution(x, 4, 8, 1), convolution(x, 4, 8, 2), *parameters)
+
+
+def test_let_bindings_tell_the_order_of_execution():
+    module = module_of(two_branches)
+    first, second, _ = read(partition(module)).calls
+    merged = relay.transform.MergeComposite(pattern_table())(module)["main"]
+    left, right = merged.body.args
+    a, b, c = (
+        relay.var(name, type_annotation=value.checked_type)
+        for name, value in (("a", left), ("b", right), ("c", merged.body))
+    )
+    result = relay.Let(c, relay.Call(merged.body.op, [a, b]), c)
+    body = relay.Let(b, right, relay.Let(a, left, result))
+    module = tvm.IRModule.from_expr(relay.Function(merged.params, body))
+    calls = read(relay.transform.InferType()(module)).calls
+    assert [call.composite for call in calls] == ["conv2d", "conv2d", "add"]
+    assert not np.array_equal(weight_of(first), weight_of(second))
+    np.testing.assert_array_equal(weight_of(calls[0]), weight_of(second))
+    np.testing.assert_array_equal(weight_of(calls[1]), weight_of(first))
+
+
+def test_both_forms_of_a_convolution_become_one_layer():
+    """qnn.conv2d and requantize; and dequantize, conv2d, quantize with the same numbers."""
+    random = np.random.default_rng(0)
+    weight = relay.const(random.integers(-127, 128, (3, 3, 4, 8), np.int8))
+    scales = relay.const(random.uniform(0.001, 0.01, 8).astype(np.float32))
+    steps = relay.const(np.float32(0.1) * scales.data.numpy())
+    bias = relay.const(random.integers(-500, 500, 8, np.int32))
+    options = {"padding": (1, 1, 1, 1), "kernel_size": (3, 3), "channels": 8}
+    options |= {"data_layout": "NHWC", "kernel_layout": "HWIO"}
+
+    def integer(x: relay.Expr) -> relay.Expr:
+        sums = relay.qnn.op.conv2d(x, weight, zero(3), zero(), SCALE, scales, **options)
+        sums = relay.nn.bias_add(sums, bias, axis=3)
+        y = relay.qnn.op.requantize(sums, steps, zero(), SCALE, zero(-5), axis=3)
+        return relay.clip(y, -5, 127)
+
+    def real(x: relay.Expr) -> relay.Expr:
+        dequantize, quantize = relay.qnn.op.dequantize, relay.qnn.op.quantize
+        sums = relay.nn.conv2d(
+            dequantize(x, SCALE, zero(3)), dequantize(weight, scales, zero(), axis=3), **options
+        )
+        sums = relay.nn.bias_add(sums, dequantize(bias, steps, zero(), axis=0), axis=3)
+        return quantize(relay.nn.relu(sums), SCALE, zero(-5))
+
+    layers = []
+    for build in (integer, real):
+        network = import_network(module_of(build), name="net", mode="onnx")
+        (layer,) = network.layers
+        assert isinstance(layer, Conv2D)
+        assert network.output_of(layer).zero_point == -5
+        layers.append(layer)
+    a, b = layers
+    assert (a.clamp, a.stride, a.padding) == (b.clamp, b.stride, b.padding)
+    assert a.clamp == (-5, 127)
+    for name in ("weight", "weight_scale", "bias"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_depthwise_weights_of_a_multiplier_lie_channel_by_channel():
+    weight = np.arange(2 * 2 * 4 * 2, dtype=np.int8).reshape(2, 2, 4, 2)
+    scales = np.linspace(0.01, 0.02, 8, dtype=np.float32)
+
+    def build(x: relay.Expr) -> relay.Expr:
+        sums = relay.qnn.op.conv2d(
+            x,
+            relay.const(weight),
+            zero(3),
+            zero(),
+            SCALE,
+            relay.const(scales),
+            kernel_size=(2, 2),
+            channels=8,
+            groups=4,
+            data_layout="NHWC",
+            kernel_layout="HWOI",
+        )
+        steps = relay.const(np.float32(0.1) * scales)
+        return relay.qnn.op.requantize(sums, steps, zero(), SCALE, zero(), axis=3)
+
+    (layer,) = import_network(module_of(build), name="net").layers
+    assert isinstance(layer, DepthwiseConv2D) and layer.multiplier == 2
+    np.testing.assert_array_equal(layer.weight, weight.reshape(2, 2, 8))
+    np.testing.assert_array_equal(layer.weight_scale, scales)
+
+
+def test_the_arithmetic_follows_the_form():
+    assert import_network(module_of(two_branches), name="net").mode == "tflite"
+
+    def real(x: relay.Expr) -> relay.Expr:
+        value = relay.qnn.op.dequantize(x, SCALE, zero(3))
+        return relay.qnn.op.quantize(relay.nn.relu(value), SCALE, zero(3))
+
+    network = import_network(module_of(real), name="net")
+    assert network.mode == "onnx"
+    assert [type(layer) for layer in network.layers] == [Clip]
+
+
+def test_a_requantize_that_is_none_is_dropped_and_another_is_not():
+    def changed(scale: float):
+        def build(x: relay.Expr) -> relay.Expr:
+            y = convolution(x, 4, 8, 1)
+            other = relay.const(np.float32(scale))
+            return relay.qnn.op.requantize(y, SCALE, zero(3), other, zero(3))
+
+        return [type(x) for x in import_network(module_of(build), name="net").layers]
+
+    assert changed(0.1) == [Conv2D]
+    assert changed(0.2) == [Conv2D, Requantize]
+
+
+def test_all_operators_without_a_kernel_are_listed():
+    module = module_of(lambda x: relay.abs(relay.negative(convolution(x, 4, 8, 1))))
+    with pytest.raises(UnsupportedOperators) as caught:
+        import_network(module, name="net")
+    assert [line.split()[0] for line in caught.value.operators] == ["negative", "abs"]
+
+
+def test_dynamic_shapes_are_refused():
+    x = relay.var("x", shape=(1, relay.Any(), 6, 4), dtype="int8")
+    body = relay.qnn.op.dequantize(x, SCALE, zero())
+    module = tvm.IRModule.from_expr(relay.Function([x], body))
+    with pytest.raises(ModelError, match="dynamic shape"):
+        import_network(module, name="net")
+
+
+def test_relax_is_refused_with_a_reason(shared_models):
+    with pytest.raises(TinyEngineError, match="too old for Relax"):
+        import_network(shared_models / "ad01_int8.tflite", name="net", dialect="relax")
