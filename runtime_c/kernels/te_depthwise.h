@@ -36,6 +36,7 @@ struct te_depthwise {
     int32_t channel_row; /* bytes from one channel's row to the next channel's */
     int32_t record;     /* words of constants per channel */
     int32_t padding;    /* a word of padding in the plane */
+    int32_t records;    /* words from the beginning of this to the channels' records */
 };
 
 /* Sets `words` words, a multiple of eight, to `value`. */
@@ -121,7 +122,7 @@ static void te_depthwise_run(te_depthwise_spread *spread, te_depthwise_compute *
 {
     const struct te_depthwise *const layer = (const void *)constants;
     struct te_depthwise_work work = layer->work;
-    const int32_t *records = (const void *)(layer + 1);
+    const int32_t *records = constants + layer->records;
     const int32_t pitch = layer->pitch / 4;
     const int32_t bands = layer->band < layer->out_height;
     const int32_t rows = layer->band * layer->stride + layer->kernel - layer->stride;

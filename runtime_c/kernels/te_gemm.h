@@ -32,14 +32,16 @@ struct te_gemm_sizes {
     int32_t buffer_bytes;
     int32_t length; /* bytes of a row of the window: chunks, quads and singles */
     int32_t pixels;
+    int32_t weights; /* words from the beginning of this to the weights */
 };
 
 typedef void te_gemm_routine(const struct te_gemm *gemm, const struct te_gemm_sizes *sizes);
 
 /* All but x, x_second, x_step, pairs and row_gap. */
-static void te_gemm_start(struct te_gemm *gemm, const struct te_gemm_sizes *sizes,
-    const void *weights, void *buffer, int8_t *y)
+static void te_gemm_start(
+    struct te_gemm *gemm, const struct te_gemm_sizes *sizes, void *buffer, int8_t *y)
 {
+    const void *const weights = (const int32_t *)(const void *)sizes + sizes->weights;
     gemm->y = y;
     gemm->y_second = sizes->channels;
     gemm->weights_end = (const int8_t *)weights + sizes->weight_bytes;

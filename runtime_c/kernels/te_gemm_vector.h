@@ -5,7 +5,7 @@ static void te_gemm_vector(te_gemm_routine *routine, const int32_t *constants, c
 {
     const struct te_gemm_sizes *const sizes = (const void *)constants;
     struct te_gemm gemm;
-    te_gemm_start(&gemm, sizes, sizes + 1, buffer, y);
+    te_gemm_start(&gemm, sizes, buffer, y);
     gemm.x = x;
     routine(&gemm, sizes);
 }

@@ -77,8 +77,8 @@ static void te_gemm_windows(te_gemm_routine *routine, const int32_t *constants, 
     const int8_t *const end = y + sizes->pixels * sizes->channels;
     const int8_t *line = x - image->pad_top * image->width - image->pad_left;
     int32_t waiting = 0; /* copies that wait for another */
-    te_gemm_start(&inside, sizes, image + 1, buffer, y);
-    te_gemm_start(&copied, sizes, image + 1, buffer, y);
+    te_gemm_start(&inside, sizes, buffer, y);
+    te_gemm_start(&copied, sizes, buffer, y);
     inside.row_gap = image->width - sizes->length;
     inside.x_step = 2 * image->column_step;
     copied.row_gap = 0;

@@ -29,6 +29,10 @@ class Constant:
 
     name: str
     data: np.ndarray
+    head: int = 0
+    """Words at the beginning that tell one part of a layer from another. The rest may lie elsewhere."""
+    distance_at: int = 0
+    """Which word of the head says how many words after the head's beginning the rest begins."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..kernels.base import Code, Configuration, Constant, Function, Kernel, Operands
+from ..kernels.base import Code, Configuration, Function, Kernel, Operands
 from ..network import Fused, Network
 from .parts import Part
 from .program import Program, compress
 from .region import Fusion, output_of, scratch_key
 from .schedule import Step
+from .shared import Reference, SharedConstants
 from .stages import Rect, Stage, part_read, pixel_bytes, row_bytes
 from .tiles import written_at_once
 
@@ -91,7 +90,7 @@ class _Emitter:
         self.network = fusion.network
         self.source, self.sink = self.network.inputs[0], self.network.outputs[0]
         self.functions: list[Function] = []
-        self.constants: dict[str, np.ndarray] = {}
+        self.constants = SharedConstants()
         self.readers = [
             (i, k)
             for i, stage in enumerate(fusion.stages)
@@ -114,7 +113,7 @@ class _Emitter:
         texts = [self._case(case, step) for case, step in zip(cases, first, strict=True)]
         return Code(
             functions=tuple(self.functions),
-            constants=tuple(Constant(name, data) for name, data in self.constants.items()),
+            constants=self.constants.constants(),
             call=lambda operands, names: self._text(program, texts, operands, names),
         )
 
@@ -209,14 +208,14 @@ class _Emitter:
         code = part.kernel.emit(part.network, part.layer, part.configuration)
         places = [self._function(function) for function in code.functions]
         index = self.network.layers.index(self._whole(part))
-        own = {c.name: self._constant(f"{index}_{c.name}", c.data) for c in code.constants}
+        own = {c.name: self.constants.add(f"{index}_{c.name}", c) for c in code.constants}
 
         def lines(operands: Operands, names: Sequence[str]) -> list[str]:
             inner = Operands(
                 inputs=tuple(inputs),
                 output=output,
                 scratch=scratch if part.scratch else "NULL",
-                constant=lambda name: operands.constant(own[name]),
+                constant=lambda name: self._symbol(operands, own[name]),
             )
             return code.call(inner, [names[p] for p in places]).splitlines()
 
@@ -325,17 +324,9 @@ class _Emitter:
             self.functions.append(function)
         return self.functions.index(function)
 
-    def _constant(self, name: str, data: np.ndarray) -> str:
-        """A name for this constant; parts that have equal ones share it."""
-        wanted, number = name, 1
-        while wanted in self.constants:
-            known = self.constants[wanted]
-            if known.dtype == data.dtype and np.array_equal(known, data):
-                return wanted
-            number += 1
-            wanted = f"{name}_{number}"
-        self.constants[wanted] = data
-        return wanted
+    def _symbol(self, operands: Operands, reference: Reference) -> str:
+        symbol, offset = operands.constant(reference.array), self.constants.offset(reference)
+        return f"&{symbol}[{offset}]" if offset else symbol
 
     def _text(
         self, program: Program, texts: Sequence[Lines], operands: Operands, names: Sequence[str]

@@ -88,10 +88,14 @@ class Parts:
         candidates.sort(key=lambda kernel: kernel is not whole.kernel)
         kernel = candidates[0]
         wanted = whole.configuration if kernel is whole.kernel else None
-        result = {}
+        result: dict[Shape, Part] = {}
+        allowed = None if frugality == "shared" else 0
         for shape, part in parts.items():
-            configuration, scratch = self._choose(kernel, layer, shape, part, wanted, frugality)
-            wanted = configuration if wanted is None or frugality == "small" else wanted
+            configuration, scratch = self._choose(kernel, layer, shape, part, wanted, allowed)
+            if frugality == "small" and not result:
+                # Parts of one configuration share their weights.
+                wanted, allowed = configuration, scratch
+            wanted = configuration if wanted is None else wanted
             in_place = 0 in kernel.in_place(*part, configuration)
             result[shape] = Part(*part, kernel, configuration, scratch, in_place)
         return result
@@ -103,8 +107,9 @@ class Parts:
         shape: Shape,
         part: tuple[Network, Layer],
         wanted: Configuration | None,
-        frugality: Frugality,
+        allowed: int | None,
     ) -> tuple[Configuration, int]:
+        """The configuration nearest to the one wanted, with `allowed` bytes of scratch if any."""
         key = kernel.name, layer.name, shape
         if key not in self._spaces:
             space = kernel.configurations(*part, self.target)
@@ -112,8 +117,8 @@ class Parts:
 
         def apart(item: tuple[Configuration, int]) -> tuple[int, int]:
             configuration, scratch = item
-            others = sum(configuration[k] != v for k, v in (wanted or {}).items())
-            return (scratch, others) if frugality == "small" else (others, 0)
+            others = sum(configuration.get(k) != v for k, v in (wanted or {}).items())
+            return (0 if allowed is None else max(0, scratch - allowed)), others
 
         return min(self._spaces[key], key=apart)
 

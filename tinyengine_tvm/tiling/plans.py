@@ -14,11 +14,16 @@ from ..network.macs import network_macs
 from ..targets import Target
 from .apply import apply
 from .arena import arena_bytes
-from .goal import Goal
+from .goal import MAC_FACTOR, Goal
 from .search import Option, Search
 
-TRIALS = 8
-"""Budgets that are tried where the arena turns out larger than its largest piece."""
+SHARES = (1.0, 0.99, 0.98, 0.97, 0.96, 0.94, 0.92, 0.9, 0.86, 0.82, 0.78, 0.7, 0.6)
+"""Parts of a budget for which pieces are sought that fit one by one: they may not fit together,
+since a tensor between two of them has one place."""
+
+
+ANY = 100.0
+"""A MAC factor that forbids nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,31 +76,29 @@ class Planner:
         """A plan that needs at most `budget` bytes, the cheapest that is found."""
         if self.whole is not None and self.whole.arena <= budget:
             return self.whole
-        bound = budget
-        for _ in range(TRIALS):
-            path = self.search.path(bound)
+        for share in SHARES:
+            path = self.search.path(int(budget * share))
             if path is None:
                 return None
             tiling = self._tiling(path)
             if tiling.arena <= budget:
                 return tiling
-            # Pieces that fit one by one may not fit together: tensors between them have one place.
-            bound = min(max(o.arena for o in path) - 1, bound - (tiling.arena - budget) // 2)
         return None
 
-    def smallest(self) -> Tiling | None:
-        """The plan with the smallest arena that is found."""
+    def smallest(self, mac_factor: float = MAC_FACTOR) -> Tiling | None:
+        """The plan with the smallest arena that is found for at most so many MACs."""
         best = self.whole
+        most = network_macs(self.network) * mac_factor
         low, high = 0, best.arena if best is not None else 1 << 30
         while high - low > max(16, high // 200):
             middle = (low + high) // 2 if high < 1 << 29 else high
             path = self.search.path(middle)
-            if path is None:
+            tiling = None if path is None else self._tiling(path)
+            if path is None or tiling is None or tiling.macs > most:
                 if high >= 1 << 29:
                     return None
                 low = middle
                 continue
-            tiling = self._tiling(path)
             if best is None or (tiling.arena, tiling.cost) < (best.arena, best.cost):
                 best = tiling
             high = min(middle, max(o.arena for o in path))
@@ -138,7 +141,7 @@ def tile(
         if found is None:
             raise BudgetError(_over_budget(planner, goal))
     elif goal.smallest:
-        found = planner.smallest()
+        found = planner.smallest(goal.mac_factor)
     else:
         found = planner.whole or planner.within(1 << 30)
     if found is None:
@@ -162,7 +165,7 @@ def _check_streamable(planner: Planner) -> None:
 
 
 def _over_budget(planner: Planner, goal: Goal) -> str:
-    least = planner.smallest()
+    least = planner.smallest(ANY)
     assert least is not None and goal.sram is not None
     worst = _largest(least)
     message = (
@@ -173,7 +176,7 @@ def _over_budget(planner: Planner, goal: Goal) -> str:
     if not goal.stream_input:
         other = Planner(planner.network, planner.target, planner.objective, streamed=True)
         if len(planner.network.inputs) == 1 and any(other.search.streamable()):
-            streamed = other.smallest()
+            streamed = other.smallest(ANY)
             if streamed is not None and streamed.arena < least.arena:
                 helps.append(f"with the input streamed {streamed.arena:,}")
     return message + (f"; {', '.join(helps)}" if helps else "")

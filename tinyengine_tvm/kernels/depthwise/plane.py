@@ -153,7 +153,10 @@ def layer_code(
         # Halves hold a value each; wider lanes are sums.
         (value & 0xFFFF) * 0x10001 if distance == 16 else value + (value << distance),
     ]
+    values.append(len(values) + 1)
     words = np.array([v & 0xFFFFFFFF for v in values], np.uint32).view(np.int32)
+
+    constant = Constant("record", np.concatenate([words, records]), len(values), len(values) - 1)
 
     def call(operands: Operands, names: Sequence[str]) -> str:
         return (
@@ -161,4 +164,4 @@ def layer_code(
             f"{operands.inputs[0]}, {operands.output}, {operands.scratch});"
         )
 
-    return Code(functions, (Constant("record", np.concatenate([words, records])),), call)
+    return Code(functions, (constant,), call)

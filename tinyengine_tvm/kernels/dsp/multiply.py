@@ -167,8 +167,9 @@ def constants(
         buffer_bytes,
         length,
         pixels,
+        15 + len(image),
         *image,
     ]
     # Words beyond the range of int32 wrap.
     words = np.array(values, np.int64).astype(np.uint32).view(np.int32)
-    return Constant("weight", np.concatenate([words, weights]))
+    return Constant("weight", np.concatenate([words, weights]), len(words), 14)
