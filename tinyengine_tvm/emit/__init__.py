@@ -8,7 +8,8 @@ from typing import Any
 
 from ..kernels.base import Objective
 from ..kernels.registry import Chooser
-from ..memory.choice import plan_selected
+from ..kernels.registry import select_kernels
+from ..memory.choice import plan_selected, schedule_selected
 from ..network import Network
 from ..targets import Target
 from ..tiling import WHOLE, Goal, tile
@@ -42,6 +43,7 @@ def emit(
         BudgetError: no plan was found that meets `goal`.
     """
     names = network.inputs
+    network = schedule_selected(network, lambda n: select_kernels(n, target, objective))
     network, selected = tile(network, target, objective, goal, chooser)
     streamed = frozenset(names) - frozenset(network.inputs)
     inputs = ports(network, names, streamed)

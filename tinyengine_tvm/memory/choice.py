@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..kernels.base import Configuration
 from ..kernels.registry import Selected
@@ -12,6 +12,7 @@ from ..network.macs import network_macs
 from .overlap import Rules
 from .plan import MemoryPlan
 from .relief import Option, plan_with_options
+from .reorder import has_choice, reordered
 
 ALLOWANCE = 0.02
 """Instructions that a smaller arena may cost, relative to the network's multiply-accumulates: fast
@@ -26,6 +27,14 @@ def scratch_of(network: Network, selected: Sequence[Selected]) -> dict[str, int]
 def rules_of(network: Network, selected: Sequence[Selected]) -> dict[str, Rules]:
     """What may overlap while a layer runs, by layer."""
     return {s.layer.name: _rules(network, s, s.configuration) for s in selected}
+
+
+def schedule_selected(network: Network, select: Callable[[Network], Sequence[Selected]]) -> Network:
+    """The network in the order that suits the memory of the kernels which `select` chooses."""
+    if not has_choice(network):
+        return network
+    selected = select(network)
+    return reordered(network, scratch_of(network, selected), rules_of(network, selected))
 
 
 def plan_selected(

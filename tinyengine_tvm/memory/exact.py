@@ -89,7 +89,7 @@ class Search:
         parts = self._parts(sections)
         # A small part that can't be placed is found out sooner than a large one.
         parts.sort(key=lambda part: len(part[0]))
-        for members, own in parts:  # noqa: SIM110 - all() would deepen the recursion by half
+        for members, own in parts:  # all() would deepen the recursion by half
             if not self._solve(members, own, lowest, held, floor, previous):
                 return False
         return True

@@ -97,7 +97,7 @@ def checked(
     scratch: Mapping[str, int],
     rules: Mapping[str, Rules],
 ) -> MemoryPlan:
-    """The plan itself, once no two buffers overlap wrongly and a replay of the network loses nothing.
+    """The plan itself, once no buffers overlap wrongly and a replay of the network loses nothing.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.

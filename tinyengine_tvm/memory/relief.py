@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans that trade scratch for instructions, where the scratch is what makes the arena large.
 
-All layers are planned with the least scratch they can do with. Then, with every tensor where it is,
-each layer gets back as much of its scratch as fits beside what is live while it runs. If that leaves
-the network slower than allowed, the arena grows until enough layers have theirs.
+All layers are planned with the least scratch they can do with. Then, with every tensor where it
+is, each layer gets back as much of its scratch as fits beside what is live while it runs. If that
+leaves the network slower than allowed, the arena grows until enough layers have theirs.
 """
 
 from __future__ import annotations
