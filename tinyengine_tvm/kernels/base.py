@@ -9,7 +9,7 @@ how far its output may run over its dying input, and the C.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -74,6 +74,19 @@ class Code:
     call: Callable[[Operands, Sequence[str]], str] = field(default=lambda operands, names: "")
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a layer takes in one configuration: estimates, for comparing configurations.
+
+    `routines` maps what identifies a function to its bytes: layers that name the same one share it.
+    """
+
+    instructions: int
+    routines: Mapping[Hashable, int]
+    data: int = 0
+    """Bytes of constants."""
+
+
 Objective = Literal["speed", "size"]
 """What a compile aims at: few instructions, or little code at a modest price in instructions."""
 
@@ -102,6 +115,15 @@ class Kernel(ABC, Generic[LayerT]):
     ) -> Configuration:
         """The configuration to take without measurements."""
         return self.configurations(network, layer, target)[0]
+
+    def costs(
+        self, network: Network, layer: LayerT, target: Target
+    ) -> Sequence[tuple[Configuration, Cost]]:
+        """Configurations to choose from for a network as a whole: see selection.py.
+
+        Nothing where the layer's own `choose` is to decide.
+        """
+        return ()
 
     def scratch(self, network: Network, layer: LayerT, configuration: Configuration) -> int:
         """Bytes of scratch in the arena while the layer runs."""

@@ -29,7 +29,8 @@ from . import (
     softmax,
     transpose,
 )
-from .base import Configuration, Kernel, Objective
+from .base import Configuration, Cost, Kernel, Objective
+from .selection import choose_together
 
 _FAMILIES: tuple[Any, ...] = (
     conv2d,
@@ -87,7 +88,11 @@ def select_kernels(
     Raises:
         UnsupportedOperators: names every layer without a kernel.
     """
-    selected, missing = [], []
+    selected: list[Selected] = []
+    missing: list[str] = []
+    together: list[int] = []
+    options: list[list[Selected]] = []
+    costs: list[list[Cost]] = []
     for layer in network.layers:
         candidates = kernels_for(network, layer, target)
         if not candidates:
@@ -98,8 +103,15 @@ def select_kernels(
             selected.append(chosen)
             continue
         kernel = candidates[0]
+        if kernel.costs(network, layer, target):
+            found = [(k, *o) for k in candidates for o in k.costs(network, layer, target)]
+            together.append(len(selected))
+            options.append([Selected(layer, k, configuration) for k, configuration, _ in found])
+            costs.append([cost for _, _, cost in found])
         configuration = kernel.choose(network, layer, target, objective)
         selected.append(Selected(layer, kernel, configuration))
     if missing:
         raise UnsupportedOperators(missing, f"no kernel for target {target.name}")
+    for at, own, taken in zip(together, options, choose_together(costs, objective), strict=True):
+        selected[at] = own[taken]
     return selected

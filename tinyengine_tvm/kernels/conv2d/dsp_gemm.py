@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import abc
+from functools import lru_cache
 
 import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ...targets import Target
-from ..base import Code, Configuration, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Cost, Function, Kernel, Objective, Operands
+from ..dsp.assembly import code_bytes
 from ..dsp.gather import BYTES_PER_STEP, Gather, Routing, counts, order
-from ..dsp.gemm import Routine, routine_text, step_bytes
-from ..dsp.multiply import constants, forms_of, outputs_of, sequence_of, stream
+from ..dsp.gemm import Routine, instructions, routine_text, step_bytes
+from ..dsp.multiply import Sequence, constants, forms_of, outputs_of, sequence_of, stream
 from ..dsp.outputs import Form
 from ..geometry import geometry_of, raster_overlap
 
@@ -23,6 +25,7 @@ WIDE_BYTES = 2048
 LOOP_STEPS = 32
 COMPACT_STEPS = 4
 STEP_BYTES = step_bytes("wide")
+POINTS, POINTS_BYTES = "te_gemm_points", 134
 WORTH = 6
 """Instructions per inference that a byte of flash must save to be spent by default."""
 
@@ -61,6 +64,7 @@ class ConvGemm:
         unrolls: list[tuple[Routing, int]] = [("loop", n) for n in (LOOP_STEPS, 16, 8)]
         if steps <= UNROLLED_STEPS:
             unrolls.append(("whole", steps))
+        unrolls += [("any", n) for n in (32, 16, 8)]
         unrolls.append(("compact", COMPACT_STEPS))
         space: list[Configuration] = [
             {"weights": form, "routine": routing, "unroll": n}
@@ -130,18 +134,37 @@ class ConvGemm:
             ]
         return values
 
-    def code(self, configuration: Configuration) -> Code:
-        form, routing = configuration["weights"], configuration["routine"]
-        shared = routing == "compact"
-        sequence = sequence_of(self.network, self.layer, form, shared)
+    def _sequence(self, configuration: Configuration) -> Sequence:
+        shared = configuration["routine"] == "compact"
+        sequence = sequence_of(self.network, self.layer, configuration["weights"], shared)
         assert sequence is not None, self.layer.name
-        g, steps = self.geometry, self._steps(configuration)
-        routine = Routine(
+        return sequence
+
+    def _routine(self, configuration: Configuration) -> Routine:
+        routing = configuration["routine"]
+        any_tail = routing in ("any", "compact")
+        return Routine(
             gather=Gather.of(routing, self.rows, self.length, self.aligned),
-            form=form,
-            outputs=outputs_of(self.layer, sequence, shared),
+            form=configuration["weights"],
+            outputs=outputs_of(self.layer, self._sequence(configuration), any_tail),
             unroll=configuration["unroll"],
         )
+
+    def cost(self, configuration: Configuration) -> Cost:
+        """What this configuration takes; windows over the border count like the others."""
+        steps, routine = self._steps(configuration), self._routine(configuration)
+        pixels = self.geometry.out_height * self.geometry.out_width
+        blocks = -(-self.geometry.channels // 4)
+        each = instructions(routine, self.rows, self.length, len(steps), blocks)
+        data = 4 * blocks * len(steps) * (8 if configuration["weights"] == "packed" else 16) // 4
+        return Cost(
+            (pixels + 1) // 2 * each, {routine: _bytes(routine), POINTS: POINTS_BYTES}, data
+        )
+
+    def code(self, configuration: Configuration) -> Code:
+        form, routing = configuration["weights"], configuration["routine"]
+        g, steps = self.geometry, self._steps(configuration)
+        sequence, routine = self._sequence(configuration), self._routine(configuration)
         weights = stream(self.layer, form, sequence, np.array(steps))
         constant = constants(
             self.network,
@@ -159,7 +182,7 @@ class ConvGemm:
         driver = "te_gemm_points" if self.points else "te_gemm_windows"
         helpers = ("te_gemm", driver)
 
-        def call(operands: Operands, names: Sequence[str]) -> str:
+        def call(operands: Operands, names: abc.Sequence[str]) -> str:
             return (
                 f"{driver}({names[0]}, {operands.constant('weight')}, {operands.inputs[0]}, "
                 f"{operands.scratch}, {operands.output});"
@@ -172,6 +195,11 @@ class ConvGemm:
             constants=(constant,),
             call=call,
         )
+
+
+@lru_cache(maxsize=512)
+def _bytes(routine: Routine) -> int:
+    return code_bytes(routine_text(routine))
 
 
 def _inside(size: int, kernel: int, stride: int, before: int, count: int) -> tuple[int, int]:
@@ -192,7 +220,7 @@ class Conv2DGemm(Kernel[Conv2D]):
 
     def configurations(
         self, network: Network, layer: Conv2D, target: Target
-    ) -> Sequence[Configuration]:
+    ) -> abc.Sequence[Configuration]:
         return ConvGemm(network, layer).configurations()
 
     def choose(
@@ -200,6 +228,12 @@ class Conv2DGemm(Kernel[Conv2D]):
     ) -> Configuration:
         how = ConvGemm(network, layer)
         return how.configurations()[0] if objective == "speed" else how.compact()
+
+    def costs(
+        self, network: Network, layer: Conv2D, target: Target
+    ) -> list[tuple[Configuration, Cost]]:
+        how = ConvGemm(network, layer)
+        return [(c, how.cost(c)) for c in how.configurations()]
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
         return ConvGemm(network, layer).scratch(configuration)

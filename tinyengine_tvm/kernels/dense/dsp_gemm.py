@@ -3,29 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import abc
+from functools import lru_cache
 
 import numpy as np
 
 from ...network import Conv2D, Dense, Network
 from ...network.macs import layer_macs
 from ...targets import Target
-from ..base import Code, Configuration, Function, Kernel, Objective, Operands
+from ..base import Code, Configuration, Cost, Function, Kernel, Objective, Operands
 from ..conv2d.dsp_gemm import ConvGemm
+from ..dsp.assembly import code_bytes
 from ..dsp.gather import BYTES_PER_STEP
 from ..dsp.gemv import (
     STEPS,
     VectorRoutine,
     part_bytes,
     vector_counts,
+    vector_instructions,
     vector_order,
     vector_text,
 )
-from ..dsp.multiply import constants, forms_of, outputs_of, sequence_of, stream
+from ..dsp.multiply import Sequence, constants, forms_of, outputs_of, sequence_of, stream
 from ..geometry import geometry_of, raster_overlap
 
 SPEED_UNROLL = 8
 SIZE_UNROLL = 1
+VECTOR_BYTES = 70
 FEW = 0.05
 """A single row that is no more than this part of a network's MACs may go through the routine of pairs,
 which takes twice as long, where the convolutions have brought it along."""
@@ -45,7 +49,7 @@ class DenseGemm(Kernel[Dense]):
 
     def configurations(
         self, network: Network, layer: Dense, target: Target
-    ) -> Sequence[Configuration]:
+    ) -> abc.Sequence[Configuration]:
         """The default for speed first."""
         pairs = ConvGemm(network, layer)
         if network.output_of(layer).shape[0] > 1:
@@ -54,7 +58,7 @@ class DenseGemm(Kernel[Dense]):
         unrolls = (SPEED_UNROLL, 16, 4, SIZE_UNROLL)
         return [
             *({"weights": f, "routine": "vector", "unroll": u} for f in forms for u in unrolls),
-            pairs.compact(),
+            *(c for c in pairs.configurations() if c["routine"] in ("any", "compact")),
         ]
 
     def choose(
@@ -69,6 +73,25 @@ class DenseGemm(Kernel[Dense]):
             return ConvGemm(network, layer).compact()
         form = forms_of(network, layer)[0]
         return {"weights": form, "routine": "vector", "unroll": SIZE_UNROLL}
+
+    def costs(
+        self, network: Network, layer: Dense, target: Target
+    ) -> list[tuple[Configuration, Cost]]:
+        pairs = ConvGemm(network, layer)
+        found: list[tuple[Configuration, Cost]] = []
+        for configuration in self.configurations(network, layer, target):
+            if configuration["routine"] != "vector":
+                found.append((configuration, pairs.cost(configuration)))
+                continue
+            _, routine = _vector(network, layer, configuration)
+            channels, length = layer.weight.shape
+            cost = Cost(
+                vector_instructions(routine, length, channels),
+                {routine: _bytes(routine), "te_gemm_vector": VECTOR_BYTES},
+                layer.weight.size * (1 if configuration["weights"] == "packed" else 2),
+            )
+            found.append((configuration, cost))
+        return found
 
     def scratch(self, network: Network, layer: Dense, configuration: Configuration) -> int:
         if configuration["routine"] != "vector":
@@ -94,18 +117,14 @@ class DenseGemm(Kernel[Dense]):
         if configuration["routine"] != "vector":
             return ConvGemm(network, layer).code(configuration)
         form, unroll = configuration["weights"], configuration["unroll"]
-        shared = unroll == SIZE_UNROLL
-        sequence = sequence_of(network, layer, form, shared)
-        assert sequence is not None, layer.name
+        sequence, routine = _vector(network, layer, configuration)
         length = layer.weight.shape[1]
-        outputs = outputs_of(layer, sequence, shared)
-        routine = VectorRoutine(form, outputs, unroll, length % 4)
         steps = vector_order(length)
         weights = stream(layer, form, sequence, np.array(steps))
         constant = constants(
             network,
             layer,
-            outputs,
+            routine.outputs,
             weights,
             entry=-(len(steps) // STEPS) % unroll * part_bytes(form),
             buffer_bytes=self.scratch(network, layer, configuration),
@@ -116,7 +135,7 @@ class DenseGemm(Kernel[Dense]):
             image=[],
         )
 
-        def call(operands: Operands, names: Sequence[str]) -> str:
+        def call(operands: Operands, names: abc.Sequence[str]) -> str:
             return (
                 f"te_gemm_vector({names[0]}, {operands.constant('weight')}, {operands.inputs[0]}, "
                 f"{operands.scratch}, {operands.output});"
@@ -128,3 +147,19 @@ class DenseGemm(Kernel[Dense]):
             constants=(constant,),
             call=call,
         )
+
+
+def _vector(
+    network: Network, layer: Dense, configuration: Configuration
+) -> tuple[Sequence, VectorRoutine]:
+    form, unroll = configuration["weights"], configuration["unroll"]
+    shared = unroll == SIZE_UNROLL
+    sequence = sequence_of(network, layer, form, shared)
+    assert sequence is not None, layer.name
+    outputs = outputs_of(layer, sequence, shared)
+    return sequence, VectorRoutine(form, outputs, unroll, layer.weight.shape[1] % 4)
+
+
+@lru_cache(maxsize=512)
+def _bytes(routine: VectorRoutine) -> int:
+    return code_bytes(vector_text(routine))

@@ -4,18 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from ...network import DepthwiseConv2D, Network
 from ...targets import Target
-from ..base import Code, Configuration, Function, Kernel, Objective
+from ..base import Code, Configuration, Cost, Function, Kernel, Objective
+from ..dsp.assembly import code_bytes
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
 from .arithmetic import Prepared, as_words, pairs, prepare
 from .plane import Plane, fits_in_place, free_scratch, layer_code, lighter_bands
 from .rows import RowRoutine
-from .spread import QUAD, middle_quads, spread_text
+from .spread import (
+    QUAD,
+    Spread,
+    any_spread_text,
+    middle_quads,
+    spread_instructions,
+    spread_text,
+    whole_quads,
+)
 from .three import ThreeStride1, ThreeStride2
 
 FIXED_SIZES = 2
@@ -28,7 +38,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
 
     Configurations: `band` rows of the output at a time; `row` bytes per channel's row in the plane
     (layers of equal `row` share their code); `unroll` blocks in a row; `spread`, whether a whole row
-    is unrolled where it's widened; `sizes`, whether the code holds the output's row length ("fixed") or
+    is unrolled where it's widened ("row"), its middle looped over ("loop"), or any width taken ("any"); `sizes`, whether the code holds the output's row length ("fixed") or
     is for all ("shared").
     """
 
@@ -49,7 +59,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         for row in sorted({own, default["row"]}):
             for band in _bands(geometry_of(network, layer)):
                 for unroll in (1, 2, 3, 4, 6):
-                    for spread in ("row", "loop"):
+                    for spread in ("row", "loop", "any"):
                         for sizes in ("fixed", "shared") if _fixable(g) else ("shared",):
                             space.append(
                                 {
@@ -75,18 +85,44 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
                 "band": band,
                 "row": row,
                 "unroll": 1,
-                "spread": "loop",
+                "spread": "any",
                 "sizes": "shared",
             }
         fixed = _fixable(g) and _worth_fixing(network, g)
-        most, block = (4, 2) if g.sy == 1 else (3, 4)
+        block = ThreeStride1.block_columns if g.sy == 1 else ThreeStride2.block_columns
         return {
             "band": band,
             "row": row,
-            "unroll": _least_unroll(network, g, fixed, most, block),
+            "unroll": _least_unroll(network, g, fixed, _most_unroll(g), block),
             "spread": "row" if g.width <= 8 else "loop",
             "sizes": "fixed" if fixed else "shared",
         }
+
+    def costs(
+        self, network: Network, layer: DepthwiseConv2D, target: Target
+    ) -> list[tuple[Configuration, Cost]]:
+        g, prepared = geometry_of(network, layer), prepare(network, layer)
+        assert prepared is not None
+        default = self.choose(network, layer, target, "speed")
+        plane = _plane(g, default["band"], default["row"])
+        groups = -(-g.channels // QUAD)
+        found: list[tuple[Configuration, Cost]] = []
+        for unroll in range(1, _most_unroll(g) + 1):
+            for sizes in ("fixed", "shared") if _fixable(g) else ("shared",):
+                configuration = {**default, "unroll": unroll, "sizes": sizes}
+                routine = _routine(network, g, prepared, plane, configuration)
+                text = routine.text()
+                convolving = g.channels * routine.instructions(g.out_width, g.out_height)
+                spreads: tuple[Spread, ...] = ("row", "loop", "any")
+                for spread in spreads:
+                    own = _spread_text(g, plane.row, spread)
+                    rows = spread_instructions(spread, g.pad_left, g.width) * g.height
+                    cost = Cost(
+                        convolving + groups * rows,
+                        {text: code_bytes(text), own: code_bytes(own)},
+                    )
+                    found.append(({**configuration, "spread": spread}, cost))
+        return found
 
     def scratch(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
@@ -113,34 +149,60 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         prepared = prepare(network, layer)
         assert prepared is not None
         plane = _plane(g, configuration["band"], configuration["row"])
-        kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
-        rests = _shared_rests(network, g, kind.block_columns)
-        odd = any(o.out_height % 2 for o in [g, *_relatives(network, g)])
-        fixed = configuration["sizes"] == "fixed"
-        steps = (g.channels, g.out_width * g.channels) if fixed else None
-        if fixed:
-            rests, odd = [g.out_width % kind.block_columns], g.out_height % 2 == 1
-        unroll = configuration["unroll"]
-        routine = kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps, odd)
-        unrolled = configuration["spread"] == "row"
-        spread = spread_text(g.pad_left, g.width, plane.row, unrolled)
+        routine = _routine(network, g, prepared, plane, configuration)
+        quads = middle_quads(g.pad_left, g.width)
+        if configuration["spread"] == "any":
+            quads, width = whole_quads(g.width), "any"
+        else:
+            unrolled = configuration["spread"] == "row"
+            width = f"w{g.width}" if unrolled else f"mod{(g.pad_left + g.width) % QUAD}"
+            width += f"_left{g.pad_left}"
+        spread = _spread_text(g, plane.row, configuration["spread"])
         helpers = (HELPER, "te_depthwise")
         label = f"s{g.sy}_{prepared.finish.label}_{plane.row}"
-        if fixed:
+        if configuration["sizes"] == "fixed":
             label += f"_{g.out_width}x{g.channels}"
-        width = f"w{g.width}" if unrolled else f"mod{(g.pad_left + g.width) % QUAD}"
         functions = (
-            Function(f"te_spread_{width}_left{g.pad_left}_{plane.row}", spread, helpers),
+            Function(f"te_spread_{width}_{plane.row}", spread, helpers),
             Function(f"te_depthwise3x3_{label}", routine.text(), helpers),
         )
         return layer_code(
             functions,
             plane,
             _stride1_record(prepared) if g.sy == 1 else _stride2_record(prepared),
-            block=kind.block_columns,
-            quads=middle_quads(g.pad_left, g.width),
+            block=routine.block_columns,
+            quads=quads,
             zeros=(network.input_of(layer).zero_point, network.output_of(layer).zero_point),
         )
+
+
+def _routine(
+    network: Network, g: Geometry, prepared: Prepared, plane: Plane, configuration: Configuration
+) -> RowRoutine:
+    kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
+    rests = _shared_rests(network, g, kind.block_columns)
+    odd = any(o.out_height % 2 for o in [g, *_relatives(network, g)])
+    steps = None
+    if configuration["sizes"] == "fixed":
+        steps = (g.channels, g.out_width * g.channels)
+        rests, odd = [g.out_width % kind.block_columns], g.out_height % 2 == 1
+    unroll = configuration["unroll"]
+    return kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps, odd)
+
+
+@lru_cache(maxsize=512)
+def _spread(left: int, width: int, row: int, spread: Spread) -> str:
+    if spread == "any":
+        return any_spread_text(row)
+    return spread_text(left, width, row, spread == "row")
+
+
+def _spread_text(g: Geometry, row: int, spread: Spread) -> str:
+    return _spread(g.pad_left, g.width, row, spread)
+
+
+def _most_unroll(g: Geometry) -> int:
+    return 4 if g.sy == 1 else 3
 
 
 def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:

@@ -153,6 +153,19 @@ class RowRoutine(ABC):
         self._next_channel(r)
         return r.text(self.title, ARGUMENTS)
 
+    def instructions(self, columns: int, rows: int) -> int:
+        """About how many a channel takes, of `rows` rows of `columns` columns of the output."""
+        blocks, rest = divmod(columns, self.block_columns)
+        rounds = -(-blocks // self.unroll)
+        row = 9 + (5 * rounds if rounds > 1 else 0)
+        row += blocks * self._block(self.block_columns) + (self._block(rest) if rest else 0)
+        return 25 + -(-rows // self.rows_at_once) * row
+
+    def _block(self, columns: int) -> int:
+        r = Routine(self.registers)
+        self.block(r, columns, advance=columns == self.block_columns)
+        return r.instructions
+
     def _prologue(self, r: Routine) -> None:
         step = self.pitch * self.stride * self.rows_at_once
         r.ops("push {{r4-r11, lr}}", f"sub sp, #{FRAME}")

@@ -30,12 +30,14 @@ ARGUMENTS = (
     "const struct te_depthwise_work *work",
 )
 Lanes = Literal["plain", "centred"] | None
+Spread = Literal["row", "loop", "any"]
+"""A row unrolled, its middle in a loop, or any width and padding."""
 QUAD = 4
 """Pixels per step."""
 _PLACES = ("[{from}]", "[{from}, {step}]", "[{from}, {step}, lsl #1]", "[{from}, {step3}]")
 _FURTHER = {1: "{step}", 2: "{step}, lsl #1", 3: "{step3}", 4: "{step}, lsl #2"}
 # Bytes from the start of te_depthwise_work.
-CHANNELS, ZERO_IN, QUADS, ROWS = 0, 8, 32, 36
+CHANNELS, ZERO_IN, QUADS, ROWS, LEFT = 0, 8, 32, 36, 40
 
 
 def row_groups(left: int, width: int) -> list[list[int | None]]:
@@ -48,6 +50,63 @@ def row_groups(left: int, width: int) -> list[list[int | None]]:
 def middle_quads(left: int, width: int) -> int:
     """How many of a row's fours are full and not the first of a padded row."""
     return sum(None not in g for g in row_groups(left, width)[bool(left) :])
+
+
+def whole_quads(width: int) -> int:
+    """The columns, counted from the first pixel, at which four pixels may begin: te_depthwise_work.quads
+    of the routine for any width."""
+    return max(width - QUAD + 1, 0)
+
+
+def any_spread_text(row: int) -> str:
+    """The routine of four channels for any width and padding.
+
+    A step that lies wholly inside takes an instruction more than where the text holds the width, one
+    over the border some 25 more.
+    """
+    r = Routine({**REGISTERS, "column": "r11", "whole": "r10"})
+    r.ops("push {{r4-r11, lr}}", "sub sp, #20", "mov {from}, r0", "mov {to}, r1")
+    r.op(f"ldr {{step}}, [r3, #{CHANNELS}]", "bytes from pixel to pixel")
+    r.op("add {step3}, {step}, {step}, lsl #1")
+    r.op(f"ldrd {{whole}}, r0, [r3, #{QUADS}]", "rows left in r0")
+    r.op(f"ldrd r1, r2, [r3, #{LEFT}]", "padding before a row, and its pixels")
+    r.ops(f"ldr r3, [r3, #{ZERO_IN}]", "strd r0, r1, [sp]", "strd r2, r3, [sp, #8]")
+    r.label("row")
+    r.ops("str {to}, [sp, #16]", "ldr r1, [sp, #4]", "rsb {column}, r1, #0")
+    r.ops("cmp {column}, {whole}", "bhs @border")
+    r.label("four_pixels")
+    for index in range(QUAD):
+        r.op(f"ldr {{p{index}}}, {_PLACES[index]}")
+    r.op(f"add {{from}}, {{from}}, {_FURTHER[QUAD]}")
+    r.op("add {column}, {column}, #4")
+    r.label("spread")
+    _spread(r, row, ("{p0}", "{p1}", "{p2}", "{p3}"), advance=True)
+    r.ops("cmp {column}, {whole}", "blo @four_pixels")
+    r.ops("ldr {q0}, [sp, #8]", "cmp {column}, {q0}", "bge @row_end")
+    r.label("border")
+    r.op("ldrd {q0}, {q1}, [sp, #8]", "pixels of a row, padding")
+    for index in range(QUAD):
+        # As an unsigned number a column before the first pixel lies far behind the last.
+        r.ops("cmp {column}, {q0}", "itee hs", f"movhs {{p{index}}}, {{q1}}")
+        r.ops(f"ldrlo {{p{index}}}, [{{from}}]", "addlo {from}, {from}, {step}")
+        r.op("add {column}, {column}, #1")
+    r.op("b @spread")
+    r.label("row_end")
+    r.ops("ldr {to}, [sp, #16]", f"add {{to}}, {{to}}, #{4 * row}")
+    r.ops("ldr r0, [sp]", "subs r0, r0, #1", "str r0, [sp]", "bne @row")
+    r.ops("add sp, #20", "pop {{r4-r11, pc}}")
+    return r.text(f"Spreads four channels of rows of any width; rows of {row} bytes.", ARGUMENTS)
+
+
+def spread_instructions(spread: Spread, left: int, width: int) -> int:
+    """About how many a row of four channels takes."""
+    groups = len(row_groups(left, width))
+    inside = middle_quads(left, width)
+    if spread == "row":
+        return 20 * groups + 3
+    if spread == "loop":
+        return 22 * inside + 20 * (groups - inside) + 6
+    return 23 * inside + 44 * (groups - inside) + 14
 
 
 def spread_text(left: int, width: int, row: int, unrolled: bool, lanes: Lanes = None) -> str:
@@ -118,21 +177,28 @@ def _group(r: Routine, group: Sequence[int | None], row: int, advance: bool) -> 
             names.append(f"{{p{index}}}")
             r.op(f"ldr {{p{index}}}, {_PLACES[loaded]}")
             loaded += 1
-    a, b, c, d = names
-    r.op(f"pkhbt {{q0}}, {a}, {b}, lsl #16")
+    a, b, *_ = names
     if group[2] is None and group[3] is None and not advance:
+        r.op(f"pkhbt {{q0}}, {a}, {b}, lsl #16")
         r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
         r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
         _channels(r, row, [("{q0}", "{q2}"), ("{p0}", "{p1}")])
         return
+    r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
+    _spread(r, row, names, advance)
+
+
+def _spread(r: Routine, row: int, columns: Sequence[str], advance: bool) -> None:
+    """Words of four columns to four channels' rows; uses the registers of pixels and q."""
+    a, b, c, d = columns
+    r.op(f"pkhbt {{q0}}, {a}, {b}, lsl #16")
     r.op(f"pkhbt {{q1}}, {c}, {d}, lsl #16")
     r.op(f"pkhtb {{p0}}, {b}, {a}, asr #16")
     r.op(f"pkhtb {{p2}}, {d}, {c}, asr #16")
-    r.op(f"add {{from}}, {{from}}, {_FURTHER[loaded]}")
-    first = "[{to}], #8" if advance else "[{to}]"
+    place = "[{to}], #8" if advance else "[{to}]"
     back = 8 if advance else 0
     r.ops("sxtb16 {q2}, {q0}", "sxtb16 {q3}, {q1}")
-    r.op(f"strd {{q2}}, {{q3}}, {first}", "channel 0")
+    r.op(f"strd {{q2}}, {{q3}}, {place}", "channel 0")
     r.ops("sxtb16 {q0}, {q0}, ror #8", "sxtb16 {q1}, {q1}, ror #8")
     r.op(f"strd {{q0}}, {{q1}}, [{{to}}, #{row - back}]", "channel 1")
     r.ops("sxtb16 {q2}, {p0}", "sxtb16 {q3}, {p2}")

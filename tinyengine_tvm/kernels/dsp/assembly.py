@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
+
+def code_bytes(text: str) -> int:
+    """About how many bytes the instructions take in the C text of routines in assembly, at most."""
+    return 4 * len(re.findall(r'^ *"(?:\\t|    )[a-z]', text, re.MULTILINE))
+
 
 class Assembly:
     """Collects instructions and comments of one routine; unified syntax, Thumb-2."""

@@ -19,9 +19,10 @@ BYTES_PER_STEP = 8
 """Bytes of the buffer: two int16 of two pixels."""
 
 
-Routing = Literal["whole", "loop", "compact"]
+Routing = Literal["whole", "loop", "any", "compact"]
 """How much of a layer's sizes a routine holds: all of them, unrolled; those that matter to speed, with
-the rest in loops; or nothing, so that all layers share it."""
+the rest in loops; or nothing, so that all layers share it. compact leaves out what is faster for long
+rows."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Gather:
             return cls(routing, rows, length, aligned)
         if routing == "loop":
             return cls(routing, rows == 1, (8 if length >= 8 else 0) + length % 4, aligned)
-        return cls(routing, 0, 0, False)
+        return cls(routing, 0, 8 if routing == "any" else 0, False)
 
     def emit(self, a: Assembly, slot: Mapping[str, int]) -> None:
         """Appends the code; it may use every register but the stack pointer."""
@@ -53,8 +54,8 @@ class Gather:
         a(f"ldrd r10, r11, [sp, #{slot['x']}]", f"ldr r2, [sp, #{slot['x_step']}]")
         a("add r0, r10, r2", "add r1, r11, r2", f"strd r0, r1, [sp, #{slot['x']}]")
         a(f"ldr r12, [sp, #{slot['buffer']}]")
-        emit = {"whole": self._whole, "loop": self._loop, "compact": self._compact}
-        emit[self.routing](a, slot)
+        emit = {"whole": self._whole, "loop": self._loop}
+        emit.get(self.routing, self._any)(a, slot)
 
     def _whole(self, a: Assembly, slot: Mapping[str, int]) -> None:
         if self.rows > 1:
@@ -105,12 +106,26 @@ class Gather:
         if not self.rows:
             _next_row(a, slot)
 
-    def _compact(self, a: Assembly, slot: Mapping[str, int]) -> None:
+    def instructions(self, rows: int, length: int) -> int:
+        """About how many it executes for a pair of windows of these sizes."""
+        if self.routing == "whole":
+            a = Assembly()
+            self._whole(a, dict.fromkeys(("row_gap",), 0))
+            return a.instructions + 6
+        chunks, quads, singles = counts(self.routing, length)
+        if self.routing == "loop":
+            return 6 + rows * (12 + chunks * (13 if self.aligned else 15) + quads * 8 + singles * 4)
+        return 6 + rows * (14 + chunks * 15 + quads * 9 + singles * 5)
+
+    def _any(self, a: Assembly, slot: Mapping[str, int]) -> None:
         _first_row(a, slot)
-        for count, again, over in (("quads", 7, 8), ("singles", 9, 10)):
+        loops = (("chunks", 12, 13), ("quads", 7, 8), ("singles", 9, 10))
+        for count, again, over in loops if self.length >= 8 else loops[1:]:
             a(f"ldr lr, [sp, #{slot[count]}]", "cmp lr, #0", f"beq {over}f")
             a.label(again)
-            if count == "quads":
+            if count == "chunks":
+                _eight(a, False)
+            elif count == "quads":
                 _four(a)
             else:
                 a("ldrsb r0, [r10], #1", "ldrsb r1, [r11], #1", "stmia r12!, {r0, r1}")
@@ -135,7 +150,7 @@ def order(routing: Routing, rows: int, length: int) -> list[tuple[int, int]]:
         whole = start + length // 4 * 4
         for k in range(start, whole, 4):
             steps += [(k, k + 2), (k + 1, k + 3)]
-        if routing == "compact":
+        if routing in ("any", "compact"):
             steps += [(k, -1) for k in range(whole, end)]
             continue
         pending += range(whole, end)

@@ -40,12 +40,23 @@ class Routine:
 
     @property
     def name(self) -> str:
-        size = f"_{self.unroll}" if self.whole else ""
+        size = "" if self.gather.routing == "compact" else f"_{self.unroll}"
         return f"te_gemm_4x2_{self.form}_{self.gather.routing}{size}_dsp"
 
     @property
     def whole(self) -> bool:
         return self.gather.routing == "whole"
+
+
+def instructions(routine: Routine, rows: int, length: int, steps: int, blocks: int) -> int:
+    """About how many a pair of pixels takes: windows of these sizes, so many blocks of channels."""
+    finish = Assembly()
+    rescale(finish, routine.outputs, routine.form, (FIRST, SECOND))
+    store(finish, routine.outputs, (FIRST, SECOND), 3)
+    rounds = -(-steps // routine.unroll)
+    loop = 2 if routine.whole else 4 + 3 * rounds
+    own = loop + steps * (step_bytes(routine.form) // 4) + finish.instructions
+    return routine.gather.instructions(rows, length) + blocks * own + 9
 
 
 def step_bytes(form: Form) -> int:

@@ -51,6 +51,17 @@ def vector_order(length: int) -> list[tuple[int, int]]:
     return steps + [(-1, -1)] * (-len(steps) % STEPS)
 
 
+def vector_instructions(routine: VectorRoutine, length: int, channels: int) -> int:
+    """About how many a vector of `length` inputs takes."""
+    finish = Assembly()
+    rescale(finish, routine.outputs, routine.form, (SUMS,))
+    store(finish, routine.outputs, (SUMS,), 3)
+    parts = -(-length // (2 * STEPS))
+    rounds = -(-parts // routine.unroll)
+    own = 3 + 3 * rounds + parts * (part_bytes(routine.form) // 4) + finish.instructions
+    return 40 + length // 16 * 12 + -(-channels // 4) * own
+
+
 def vector_counts(length: int) -> tuple[int, int, int]:
     """`chunks`, `quads` and `singles` of struct te_gemm."""
     return length // 16, length % 16 // 4, length % 4

@@ -13,7 +13,7 @@ from ..base import Constant
 from ..weighted import alike, bias_with_input_zero_point, pad_channels
 from .fitted import Fitted, fit, greatest_shift
 from .outputs import Form, Outputs, Rescale
-from .requantise import rescaling_of, sixteen_bit_safe, two_step
+from .requantise import TwoStep, rescaling_of, sixteen_bit_safe, two_step
 
 BLOCK = 4
 _WORD = (1 << 31) - 1
@@ -56,17 +56,23 @@ def _sequence(
     greatest = greatest_shift(rescaling.how, rescaling.bounds)
     shifts = [*(s for s in COMMON_SHIFTS if s <= greatest), greatest]
     # Whether shifts are immediates decides what is fast, and what layers can share.
+    steps = two_step(rescaling.how, rescaling.bounds)
+    if shared and steps is not None:
+        return _two_step_sequence(folded, steps, False)
     for shift in [None, *shifts] if shared else shifts:
         line = fit(rescaling.how, rescaling.bounds, doublings, limit, shift)
         if line is not None:
             return _line_sequence(folded, line, shift, doublings)
-    steps = two_step(rescaling.how, rescaling.bounds)
     if steps is not None:
-        halves = not shared and sixteen_bit_safe(rescaling.how, rescaling.bounds)
-        words = np.stack([steps.doubled, steps.factor])
-        return Sequence("two_step_halves" if halves else "two_step", 0, folded, words, False)
+        safe = sixteen_bit_safe(rescaling.how, rescaling.bounds)
+        return _two_step_sequence(folded, steps, safe)
     line = fit(rescaling.how, rescaling.bounds, doublings, limit, None)
     return None if line is None else _line_sequence(folded, line, None, doublings)
+
+
+def _two_step_sequence(folded: np.ndarray, steps: TwoStep, halves: bool) -> Sequence:
+    words = np.stack([steps.doubled, steps.factor])
+    return Sequence("two_step_halves" if halves else "two_step", 0, folded, words, False)
 
 
 def _line_sequence(
@@ -131,10 +137,10 @@ def stream(layer: Conv2D | Dense, form: Form, sequence: Sequence, steps: np.ndar
     return np.concatenate(parts, axis=1).reshape(-1).astype(np.int32)
 
 
-def outputs_of(layer: Conv2D | Dense, sequence: Sequence, shared: bool = False) -> Outputs:
-    """What the routine does to the sums of this layer; shared: with any number of channels."""
+def outputs_of(layer: Conv2D | Dense, sequence: Sequence, any_tail: bool = False) -> Outputs:
+    """What the routine does to the sums of this layer; any_tail: with any number of channels."""
     low, high = layer.clamp
-    tail = None if shared else len(layer.bias) % BLOCK
+    tail = None if any_tail else len(layer.bias) % BLOCK
     return Outputs(sequence.rescale, sequence.shift, tail, low > -128, high < 127)
 
 

@@ -38,6 +38,11 @@ class Routine:
         for text in texts:
             self.op(text)
 
+    @property
+    def instructions(self) -> int:
+        """How many were written so far."""
+        return sum(1 for text, _ in self._lines if text and not text.endswith(":"))
+
     def note(self, text: str) -> None:
         """A comment on a line of its own."""
         self._lines.append(("", text))
