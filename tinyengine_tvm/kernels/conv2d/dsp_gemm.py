@@ -15,19 +15,14 @@ from ..dsp.assembly import code_bytes
 from ..dsp.gather import BYTES_PER_STEP, Gather, Routing, counts, order
 from ..dsp.gemm import Routine, instructions, routine_text, step_bytes
 from ..dsp.multiply import Sequence, constants, forms_of, outputs_of, sequence_of, stream
-from ..dsp.outputs import Form
 from ..geometry import geometry_of, raster_overlap
+from ..selection import choose_alone
 
-UNROLLED_STEPS = 32
-"""Windows of up to this many pairs of inputs may have all of them unrolled by default."""
-WIDE_BYTES = 2048
-"""Layers of up to this many weights may hold them as int16 by default."""
-LOOP_STEPS = 32
+MOST_UNROLLED = 32
+"""Windows of up to this many pairs of inputs may have all of them unrolled."""
+LOOP_STEPS = (32, 16, 8)
 COMPACT_STEPS = 4
-STEP_BYTES = step_bytes("wide")
 POINTS, POINTS_BYTES = "te_gemm_points", 134
-WORTH = 6
-"""Instructions per inference that a byte of flash must save to be spent by default."""
 
 
 class ConvGemm:
@@ -58,49 +53,20 @@ class ConvGemm:
         return self.geometry.depth % 4 == 0
 
     def configurations(self) -> list[Configuration]:
-        """The default for speed first."""
-        forms = forms_of(self.network, self.layer)
+        """The configuration space."""
         steps = len(order("whole", self.rows, self.length))
-        unrolls: list[tuple[Routing, int]] = [("loop", n) for n in (LOOP_STEPS, 16, 8)]
-        if steps <= UNROLLED_STEPS:
-            unrolls.append(("whole", steps))
-        unrolls += [("any", n) for n in (32, 16, 8)]
-        unrolls.append(("compact", COMPACT_STEPS))
-        space: list[Configuration] = [
+        routines: list[tuple[Routing, int]] = [("whole", steps)] if steps <= MOST_UNROLLED else []
+        routines += [(routing, n) for routing in ("loop", "any") for n in LOOP_STEPS]
+        routines.append(("compact", COMPACT_STEPS))
+        return [
             {"weights": form, "routine": routing, "unroll": n}
-            for form in forms
-            for routing, n in unrolls
+            for form in forms_of(self.network, self.layer)
+            for routing, n in routines
         ]
-        space.sort(key=lambda point: point != self._fastest(forms, steps))
-        return space
 
-    def compact(self) -> Configuration:
-        """The default for size."""
-        form = forms_of(self.network, self.layer)[0]
-        return {"weights": form, "routine": "compact", "unroll": COMPACT_STEPS}
-
-    def _fastest(self, forms: list[Form], steps: int) -> Configuration:
-        """What is fast at a sensible price in flash."""
-        blocks = self._blocks()
-        alike = sum(
-            ConvGemm(self.network, layer)._blocks()
-            for layer in self.network.layers
-            if isinstance(layer, Conv2D) and layer.weight.shape[1:] == self.layer.weight.shape[1:]
-        )
-        # Entering and leaving the loop takes six instructions per block.
-        whole = steps <= UNROLLED_STEPS and 6 * max(blocks, alike) >= WORTH * steps * STEP_BYTES
-        # Packed weights take an instruction more per step, and four more per block.
-        more = self.layer.weight.size + (0 if whole else LOOP_STEPS * STEP_BYTES)
-        wide = (steps + 4) * blocks >= WORTH * more and self.layer.weight.size <= WIDE_BYTES
-        form = "wide" if wide or "packed" not in forms else "packed"
-        if whole:
-            return {"weights": form, "routine": "whole", "unroll": steps}
-        return {"weights": form, "routine": "loop", "unroll": LOOP_STEPS}
-
-    def _blocks(self) -> int:
-        """How often the routine's inner part runs: 4 channels of 2 pixels."""
-        pixels = self.geometry.out_height * self.geometry.out_width
-        return (pixels + 1) // 2 * ((self.geometry.channels + 3) // 4)
+    def costs(self) -> list[tuple[Configuration, Cost]]:
+        """The space with what its points take; windows over the border count like the others."""
+        return [(c, self._cost(c)) for c in self.configurations()]
 
     def _steps(self, configuration: Configuration) -> list[tuple[int, int]]:
         return order(configuration["routine"], self.rows, self.length)
@@ -150,8 +116,7 @@ class ConvGemm:
             unroll=configuration["unroll"],
         )
 
-    def cost(self, configuration: Configuration) -> Cost:
-        """What this configuration takes; windows over the border count like the others."""
+    def _cost(self, configuration: Configuration) -> Cost:
         steps, routine = self._steps(configuration), self._routine(configuration)
         pixels = self.geometry.out_height * self.geometry.out_width
         blocks = -(-self.geometry.channels // 4)
@@ -221,19 +186,19 @@ class Conv2DGemm(Kernel[Conv2D]):
     def configurations(
         self, network: Network, layer: Conv2D, target: Target
     ) -> abc.Sequence[Configuration]:
-        return ConvGemm(network, layer).configurations()
+        default = self.choose(network, layer, target, "speed")
+        space = ConvGemm(network, layer).configurations()
+        return [default, *(c for c in space if c != default)]
 
     def choose(
         self, network: Network, layer: Conv2D, target: Target, objective: Objective
     ) -> Configuration:
-        how = ConvGemm(network, layer)
-        return how.configurations()[0] if objective == "speed" else how.compact()
+        return choose_alone(ConvGemm(network, layer).costs(), objective)
 
     def costs(
         self, network: Network, layer: Conv2D, target: Target
-    ) -> list[tuple[Configuration, Cost]]:
-        how = ConvGemm(network, layer)
-        return [(c, how.cost(c)) for c in how.configurations()]
+    ) -> abc.Sequence[tuple[Configuration, Cost]]:
+        return ConvGemm(network, layer).costs()
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
         return ConvGemm(network, layer).scratch(configuration)

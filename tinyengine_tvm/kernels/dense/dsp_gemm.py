@@ -8,8 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...network import Conv2D, Dense, Network
-from ...network.macs import layer_macs
+from ...network import Dense, Network
 from ...targets import Target
 from ..base import Code, Configuration, Cost, Function, Kernel, Objective, Operands
 from ..conv2d.dsp_gemm import ConvGemm
@@ -26,13 +25,12 @@ from ..dsp.gemv import (
 )
 from ..dsp.multiply import Sequence, constants, forms_of, outputs_of, sequence_of, stream
 from ..geometry import geometry_of, raster_overlap
+from ..selection import choose_alone
 
-SPEED_UNROLL = 8
-SIZE_UNROLL = 1
-VECTOR_BYTES = 70
-FEW = 0.05
-"""A single row that is no more than this part of a network's MACs may go through the routine of pairs,
-which takes twice as long, where the convolutions have brought it along."""
+UNROLLS = (16, 8, 4, 1)
+SHARED_UNROLL = 1
+"""This one takes any number of channels."""
+VECTOR, VECTOR_BYTES = "te_gemm_vector", 70
 
 
 class DenseGemm(Kernel[Dense]):
@@ -50,48 +48,29 @@ class DenseGemm(Kernel[Dense]):
     def configurations(
         self, network: Network, layer: Dense, target: Target
     ) -> abc.Sequence[Configuration]:
-        """The default for speed first."""
-        pairs = ConvGemm(network, layer)
-        if network.output_of(layer).shape[0] > 1:
-            return pairs.configurations()
-        forms = forms_of(network, layer)
-        unrolls = (SPEED_UNROLL, 16, 4, SIZE_UNROLL)
-        return [
-            *({"weights": f, "routine": "vector", "unroll": u} for f in forms for u in unrolls),
-            *(c for c in pairs.configurations() if c["routine"] in ("any", "compact")),
-        ]
+        default = self.choose(network, layer, target, "speed")
+        space = [c for c, _ in self.costs(network, layer, target)]
+        return [default, *(c for c in space if c != default)]
 
     def choose(
         self, network: Network, layer: Dense, target: Target, objective: Objective
     ) -> Configuration:
-        if objective == "speed":
-            return self.configurations(network, layer, target)[0]
-        total = sum(layer_macs(network, other) for other in network.layers)
-        convolutions = any(isinstance(other, Conv2D) for other in network.layers)
-        few = convolutions and layer_macs(network, layer) <= FEW * total
-        if few or network.output_of(layer).shape[0] > 1:
-            return ConvGemm(network, layer).compact()
-        form = forms_of(network, layer)[0]
-        return {"weights": form, "routine": "vector", "unroll": SIZE_UNROLL}
+        return choose_alone(self.costs(network, layer, target), objective)
 
     def costs(
         self, network: Network, layer: Dense, target: Target
-    ) -> list[tuple[Configuration, Cost]]:
-        pairs = ConvGemm(network, layer)
-        found: list[tuple[Configuration, Cost]] = []
-        for configuration in self.configurations(network, layer, target):
-            if configuration["routine"] != "vector":
-                found.append((configuration, pairs.cost(configuration)))
-                continue
-            _, routine = _vector(network, layer, configuration)
-            channels, length = layer.weight.shape
-            cost = Cost(
-                vector_instructions(routine, length, channels),
-                {routine: _bytes(routine), "te_gemm_vector": VECTOR_BYTES},
-                layer.weight.size * (1 if configuration["weights"] == "packed" else 2),
-            )
-            found.append((configuration, cost))
-        return found
+    ) -> abc.Sequence[tuple[Configuration, Cost]]:
+        pairs = ConvGemm(network, layer).costs()
+        if network.output_of(layer).shape[0] > 1:
+            return pairs
+        vectors: list[Configuration] = [
+            {"weights": form, "routine": "vector", "unroll": unroll}
+            for form in forms_of(network, layer)
+            for unroll in UNROLLS
+        ]
+        # A single row takes twice as long in pairs, but convolutions may have brought that code along.
+        shared = [(c, cost) for c, cost in pairs if c["routine"] in ("any", "compact")]
+        return [*((c, _cost(network, layer, c)) for c in vectors), *shared]
 
     def scratch(self, network: Network, layer: Dense, configuration: Configuration) -> int:
         if configuration["routine"] != "vector":
@@ -153,11 +132,21 @@ def _vector(
     network: Network, layer: Dense, configuration: Configuration
 ) -> tuple[Sequence, VectorRoutine]:
     form, unroll = configuration["weights"], configuration["unroll"]
-    shared = unroll == SIZE_UNROLL
+    shared = unroll == SHARED_UNROLL
     sequence = sequence_of(network, layer, form, shared)
     assert sequence is not None, layer.name
     outputs = outputs_of(layer, sequence, shared)
     return sequence, VectorRoutine(form, outputs, unroll, layer.weight.shape[1] % 4)
+
+
+def _cost(network: Network, layer: Dense, configuration: Configuration) -> Cost:
+    _, routine = _vector(network, layer, configuration)
+    channels, length = layer.weight.shape
+    return Cost(
+        vector_instructions(routine, length, channels),
+        {routine: _bytes(routine), VECTOR: VECTOR_BYTES},
+        layer.weight.size * (1 if configuration["weights"] == "packed" else 2),
+    )
 
 
 @lru_cache(maxsize=512)

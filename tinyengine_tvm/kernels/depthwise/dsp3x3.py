@@ -14,9 +14,10 @@ from ..base import Code, Configuration, Cost, Function, Kernel, Objective
 from ..dsp.assembly import code_bytes
 from ..dsp.routine import HELPER
 from ..geometry import Geometry, geometry_of
+from ..selection import choose_alone
 from .arithmetic import Prepared, as_words, pairs, prepare
 from .plane import Plane, fits_in_place, free_scratch, layer_code, lighter_bands
-from .rows import RowRoutine
+from .rows import Finish, RowRoutine
 from .spread import (
     QUAD,
     Spread,
@@ -27,10 +28,6 @@ from .spread import (
     whole_quads,
 )
 from .three import ThreeStride1, ThreeStride2
-
-FIXED_SIZES = 2
-FIXED_OUTPUTS = 8192
-"""How many sizes of a network get code of their own, and from how many outputs on."""
 
 
 class Depthwise3x3(Kernel[DepthwiseConv2D]):
@@ -75,43 +72,21 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
     def choose(
         self, network: Network, layer: DepthwiseConv2D, target: Target, objective: Objective
     ) -> Configuration:
-        g = geometry_of(network, layer)
-        allowed = free_scratch(network, layer)
-        row = _shared_row(network, g, allowed)
-        bands = _bands(g)
-        band = max([b for b in bands if _plane(g, b, row).bytes <= allowed] or bands[:1])
-        if objective == "size":
-            return {
-                "band": band,
-                "row": row,
-                "unroll": 1,
-                "spread": "any",
-                "sizes": "shared",
-            }
-        fixed = _fixable(g) and _worth_fixing(network, g)
-        block = ThreeStride1.block_columns if g.sy == 1 else ThreeStride2.block_columns
-        return {
-            "band": band,
-            "row": row,
-            "unroll": _least_unroll(network, g, fixed, _most_unroll(g), block),
-            "spread": "row" if g.width <= 8 else "loop",
-            "sizes": "fixed" if fixed else "shared",
-        }
+        return choose_alone(self.costs(network, layer, target), objective)
 
     def costs(
         self, network: Network, layer: DepthwiseConv2D, target: Target
     ) -> list[tuple[Configuration, Cost]]:
         g, prepared = geometry_of(network, layer), prepare(network, layer)
         assert prepared is not None
-        default = self.choose(network, layer, target, "speed")
-        plane = _plane(g, default["band"], default["row"])
+        band, row = _band_and_row(network, layer)
+        plane = _plane(g, band, row)
         groups = -(-g.channels // QUAD)
         found: list[tuple[Configuration, Cost]] = []
-        for unroll in range(1, _most_unroll(g) + 1):
+        for unroll in range(1, 5 if g.sy == 1 else 4):
             for sizes in ("fixed", "shared") if _fixable(g) else ("shared",):
-                configuration = {**default, "unroll": unroll, "sizes": sizes}
-                routine = _routine(network, g, prepared, plane, configuration)
-                text = routine.text()
+                configuration = {"band": band, "row": row, "unroll": unroll, "sizes": sizes}
+                routine, text = _routine(network, g, prepared, plane, configuration)
                 convolving = g.channels * routine.instructions(g.out_width, g.out_height)
                 spreads: tuple[Spread, ...] = ("row", "loop", "any")
                 for spread in spreads:
@@ -149,7 +124,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
         prepared = prepare(network, layer)
         assert prepared is not None
         plane = _plane(g, configuration["band"], configuration["row"])
-        routine = _routine(network, g, prepared, plane, configuration)
+        routine, text = _routine(network, g, prepared, plane, configuration)
         quads = middle_quads(g.pad_left, g.width)
         if configuration["spread"] == "any":
             quads, width = whole_quads(g.width), "any"
@@ -164,7 +139,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
             label += f"_{g.out_width}x{g.channels}"
         functions = (
             Function(f"te_spread_{width}_{plane.row}", spread, helpers),
-            Function(f"te_depthwise3x3_{label}", routine.text(), helpers),
+            Function(f"te_depthwise3x3_{label}", text, helpers),
         )
         return layer_code(
             functions,
@@ -178,7 +153,7 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
 
 def _routine(
     network: Network, g: Geometry, prepared: Prepared, plane: Plane, configuration: Configuration
-) -> RowRoutine:
+) -> tuple[RowRoutine, str]:
     kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
     rests = _shared_rests(network, g, kind.block_columns)
     odd = any(o.out_height % 2 for o in [g, *_relatives(network, g)])
@@ -187,7 +162,24 @@ def _routine(
         steps = (g.channels, g.out_width * g.channels)
         rests, odd = [g.out_width % kind.block_columns], g.out_height % 2 == 1
     unroll = configuration["unroll"]
-    return kind(plane.pitch, plane.row, unroll, rests, prepared.finish, steps, odd)
+    finish = prepared.finish
+    return _made(kind, plane.pitch, plane.row, unroll, tuple(rests), finish, steps, odd)
+
+
+@lru_cache(maxsize=512)
+def _made(
+    kind: type[RowRoutine],
+    pitch: int,
+    row: int,
+    unroll: int,
+    rests: tuple[int, ...],
+    finish: Finish,
+    steps: tuple[int, int] | None,
+    odd_rows: bool,
+) -> tuple[RowRoutine, str]:
+    """The routine and its text, which is asked for again and again."""
+    routine = kind(pitch, row, unroll, rests, finish, steps, odd_rows)
+    return routine, routine.text()
 
 
 @lru_cache(maxsize=512)
@@ -201,10 +193,6 @@ def _spread_text(g: Geometry, row: int, spread: Spread) -> str:
     return _spread(g.pad_left, g.width, row, spread)
 
 
-def _most_unroll(g: Geometry) -> int:
-    return 4 if g.sy == 1 else 3
-
-
 def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:
     return (
         layer.multiplier == 1
@@ -215,6 +203,14 @@ def _shape_fits(g: Geometry, layer: DepthwiseConv2D) -> bool:
         and g.channels >= 4
         and Plane.tight_row(g) <= 120
     )
+
+
+def _band_and_row(network: Network, layer: DepthwiseConv2D) -> tuple[int, int]:
+    """Rows at a time and bytes of a row of the plane, as the scratch allows."""
+    g, allowed = geometry_of(network, layer), free_scratch(network, layer)
+    row = _shared_row(network, g, allowed)
+    bands = _bands(g)
+    return max([b for b in bands if _plane(g, b, row).bytes <= allowed] or bands[:1]), row
 
 
 def _shared_row(network: Network, g: Geometry, allowed: int) -> int:
@@ -238,28 +234,6 @@ def _relatives(network: Network, g: Geometry) -> list[Geometry]:
 def _fixable(g: Geometry) -> bool:
     """Whether the offsets fit their instructions."""
     return (g.out_width + 1) * g.channels <= 4095
-
-
-def _worth_fixing(network: Network, g: Geometry) -> bool:
-    """Whether code for this size alone gains enough: it costs about a kilobyte.
-
-    It does where no other size needs the shared code, and for the two sizes with the most outputs.
-    """
-    work: dict[tuple[int, int], int] = {}
-    for other in _relatives(network, g):
-        key = (other.out_width, other.channels)
-        work[key] = work.get(key, 0) + other.out_height * other.out_width * other.channels
-    first = sorted(work, key=lambda key: (-work[key], key))[:FIXED_SIZES]
-    own = (g.out_width, g.channels)
-    return len(work) == 1 or (g.sy == 1 and own in first and work[own] >= FIXED_OUTPUTS)
-
-
-def _least_unroll(network: Network, g: Geometry, fixed: bool, most: int, block: int) -> int:
-    """The fewest blocks in a row that spare the layers of this code all the rounds they can."""
-    shared = [o for o in _relatives(network, g) if not _worth_fixing(network, o)]
-    blocks = {o.out_width // block for o in ([g] if fixed else [g, *shared])}
-    rounds = [sum(-(-n // unroll) for n in blocks) for unroll in range(1, most + 1)]
-    return rounds.index(min(rounds)) + 1
 
 
 def _bands(g: Geometry) -> list[int]:
