@@ -93,7 +93,7 @@ def test_cost_on_cortex_m4(shared_dir, model):
 
 @dataclass(frozen=True)
 class Price:
-    """Instructions per inference, cycles per MAC and bytes of code that a model may take at most."""
+    """Instructions per inference, cycles per MAC and bytes of code: at most."""
 
     model: str
     instructions: int
