@@ -90,9 +90,9 @@ def select_kernels(
     """
     selected: list[Selected] = []
     missing: list[str] = []
-    together: list[int] = []
-    options: list[list[Selected]] = []
-    costs: list[list[Cost]] = []
+    # Layers whose configurations are chosen together: where they stand, and their options.
+    open_at: list[int] = []
+    open_for: list[list[tuple[Selected, Cost]]] = []
     for layer in network.layers:
         candidates = kernels_for(network, layer, target)
         if not candidates:
@@ -103,15 +103,19 @@ def select_kernels(
             selected.append(chosen)
             continue
         kernel = candidates[0]
-        if kernel.costs(network, layer, target):
-            found = [(k, *o) for k in candidates for o in k.costs(network, layer, target)]
-            together.append(len(selected))
-            options.append([Selected(layer, k, configuration) for k, configuration, _ in found])
-            costs.append([cost for _, _, cost in found])
-        configuration = kernel.choose(network, layer, target, objective)
-        selected.append(Selected(layer, kernel, configuration))
+        found: list[tuple[Selected, Cost]] = []
+        for k in candidates if kernel.costs(network, layer, target) else ():
+            found += [(Selected(layer, k, c), cost) for c, cost in k.costs(network, layer, target)]
+        if found:
+            open_at.append(len(selected))
+            open_for.append(found)
+            selected.append(found[0][0])
+        else:
+            configuration = kernel.choose(network, layer, target, objective)
+            selected.append(Selected(layer, kernel, configuration))
     if missing:
         raise UnsupportedOperators(missing, f"no kernel for target {target.name}")
-    for at, own, taken in zip(together, options, choose_together(costs, objective), strict=True):
-        selected[at] = own[taken]
+    choices = choose_together([[cost for _, cost in options] for options in open_for], objective)
+    for at, options, choice in zip(open_at, open_for, choices, strict=True):
+        selected[at] = options[choice][0]
     return selected
