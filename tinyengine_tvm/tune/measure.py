@@ -46,6 +46,9 @@ BATCH = 32
 """Candidates in one program: the plugin holds counters of all code for each."""
 DATA_BYTES = 3 << 20
 """Constants and inputs in one program; the boards have 4 MiB."""
+ALIKE = ("-fno-inline-functions-called-once", "-fno-ipa-cp")
+"""So that what a candidate takes doesn't depend on how many others share its functions. Networks
+of several layers of a kind share them likewise."""
 START_SECONDS = 15.0
 MACS_PER_SECOND = 400_000
 """Far below what QEMU reaches with the plugin on a busy machine: only a hang takes longer."""
@@ -162,7 +165,7 @@ class _Batch:
         sources.write(work)
         include = f"-I{runtime_c() / 'boards'}"
         compiled = work / "batch.o"
-        options = [*target.gcc_flags, *OPTIMISE, "-w", include]
+        options = [*target.gcc_flags, *OPTIMISE, *ALIKE, "-w", include]
         compile_or_raise(
             [ARM_GCC, *options, "-c", str(work / "batch.c"), "-o", str(compiled)], "a batch"
         )

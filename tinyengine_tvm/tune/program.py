@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..emit.constants import constant_array
 from ..emit.source import helper_text
 from ..kernels.base import Operands
 from .workload import Candidate
 
 GUARD = 64
 """Bytes of guard around output and scratch."""
+VISIBLE_BYTES = 1024
+"""Constants up to this size stand in the C, as in a network's: compilers make use of sizes."""
 DAMAGED = 3
 """Exit code of a program that ends because a candidate wrote where it must not."""
 DAMAGE = {
@@ -58,6 +61,11 @@ class Sources:
             lines += [f".global {symbol}", f".set {symbol}, blob + {offset}"]
         (folder / "blob.s").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
+    def _constant(self, symbol: str, data: np.ndarray) -> str:
+        if data.nbytes <= VISIBLE_BYTES:
+            return constant_array(symbol, data) + "\n"
+        return self._data(symbol, data)
+
     def _data(self, symbol: str, data: np.ndarray) -> str:
         content = np.ascontiguousarray(data).tobytes()
         # Candidates of one layer share its inputs, and many of them its weights.
@@ -77,7 +85,7 @@ class Sources:
             self._helpers.update(dict.fromkeys(function.helpers))
             name = f"{function.name}_{len(self._functions)}"
             names.append(self._functions.setdefault(function.text, name))
-        declared = [self._data(f"c{number}_{c.name}", c.data) for c in code.constants]
+        declared = [self._constant(f"c{number}_{c.name}", c.data) for c in code.constants]
         declared += [self._data(f"c{number}_x{i}", value) for i, value in enumerate(inputs)]
         sizes = [value.nbytes for value in inputs]
         out, scratch = network.output_of(layer).nbytes, candidate.scratch_bytes
@@ -87,13 +95,13 @@ class Sources:
             for i, size in enumerate(sizes)
         )
         touched = " | ".join(f"memcmp(x{i}, c{number}_x{i}, {s})" for i, s in enumerate(sizes))
-        arguments = "".join(f"int8_t *x{i}, " for i in range(len(sizes)))
+        arguments = "".join(f"void *x{i}, " for i in range(len(sizes)))
         operands = Operands(
             tuple(f"x{i}" for i in range(len(sizes))), "y", "scratch", lambda n: f"c{number}_{n}"
         )
         return (
             f"{''.join(declared)}"
-            f"__attribute__((noinline)) static void call{number}({arguments}int8_t *y,\n"
+            f"__attribute__((noinline)) static void call{number}({arguments}void *y,\n"
             f"    void *scratch)\n{{\n    (void)scratch;\n    MARK({number + 1});\n"
             f"{code.call(operands, names)}\n    MARK(0);\n}}\n"
             f"static void case{number}(void)\n{{\n"
