@@ -17,6 +17,7 @@ from ..errors import TinyEngineError
 from ..version import __version__
 from .boards import boards
 from .compile import compile_
+from .memory import memory
 from .profile import profile
 from .run import run
 from .targets import targets
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("compile")(compile_)
 app.command()(run)
 app.command()(profile)
+app.command()(memory)
 app.command()(tune)
 app.command()(boards)
 app.command()(targets)

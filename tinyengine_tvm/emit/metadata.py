@@ -99,12 +99,14 @@ def report(
             "buffers": [
                 {
                     "name": b.name,
+                    "kind": kind,
+                    "layer": layer,
                     "bytes": b.size,
                     "offset": plan.placement.offsets[b.name],
                     "first_layer": b.first,
                     "last_layer": b.last,
                 }
-                for b in plan.buffers
+                for b, kind, layer in plan.described(network)
             ],
         },
         "rewrites": rewrites,

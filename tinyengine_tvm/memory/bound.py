@@ -33,7 +33,8 @@ def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
     # Every buffer begins at a multiple of the grain, so all but the topmost take whole grains.
     sizes = {i: align_up(buffers[i].size, grain) for i in section}
     slack = max(sizes[i] - buffers[i].size for i in section)
-    plain, special = [], []
+    plain: list[int] = []
+    special: list[int] = []
     for i in section:
         free = any(
             conflicts.above[i].get(j, 0) < buffers[i].size
@@ -41,7 +42,7 @@ def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
             for j in section
             if j != i
         )
-        (special if free or conflicts.partners[i] & set(section) else plain).append(i)
+        (special if free or not conflicts.partners[i].isdisjoint(section) else plain).append(i)
     # A buffer that shares bytes with none can be taken out of any stack, which sinks by its size.
     height = sum(sizes[i] for i in plain) - slack
     if len(special) > _TRIED_IN_FULL:

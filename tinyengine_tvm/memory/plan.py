@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..network import Network
@@ -44,6 +44,22 @@ class MemoryPlan:
     def scratch_offset(self, layer: str) -> int:
         """Offset of a layer's scratch. KeyError for a layer without."""
         return self.placement.offsets[self.scratch[layer]]
+
+    def described(self, network: Network) -> Iterator[tuple[Buffer, str, str | None]]:
+        """Each buffer, its kind (input, output, activation, scratch), and the layer that writes it.
+
+        The layer is None for an input.
+        """
+        owner = {name: layer for layer, name in self.scratch.items()}
+        written = {layer.output: layer.name for layer in network.layers}
+        outputs = {self.aliases.get(name) for name in network.outputs}
+        for b in self.buffers:
+            if b.name in owner:
+                yield b, "scratch", owner[b.name]
+            elif b.name in network.inputs:
+                yield b, "input", None
+            else:
+                yield b, "output" if b.name in outputs else "activation", written[b.name]
 
     def live_bytes(self, layer: str) -> int:
         """Bytes that are in use while the layer of this name runs, its scratch included.
