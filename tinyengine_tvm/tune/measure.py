@@ -232,9 +232,12 @@ class _Batch:
         for name in ("outputs.bin", "counts.txt"):
             (self.work / name).unlink(missing_ok=True)
         command = self.board.command(self.program, self._plugin_options())
+        patience = limit
         if shutil.which("timeout"):
-            # An emulator must not outlive a worker that is killed.
-            command = ["timeout", "--kill-after=1", f"{limit + 5:.0f}", *command]
+            # An emulator must not outlive a worker that is killed, nor this wrapper be killed
+            # before it has ended its emulator.
+            command = ["timeout", "--signal=KILL", f"{limit:.3f}", *command]
+            patience = limit + 60
         failure: Measurement | None = None
         try:
             run = subprocess.run(
@@ -244,10 +247,14 @@ class _Batch:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=limit,
+                timeout=patience,
                 check=False,
             )
+            # `timeout` ends itself by the signal that it sends, or says so as a shell does.
+            ended = run.returncode in (-9, 137, 124)
         except subprocess.TimeoutExpired:
+            ended = True
+        if ended:
             failure = Measurement("hang", f"no end within {limit:.0f} s")
         written = self.work / "outputs.bin"
         sizes = [c.network.output_of(c.layer).nbytes for c in self.candidates]
