@@ -57,7 +57,7 @@ class Parts:
         """One kernel for all these parts of a layer.
 
         `aligned`: every pointer that the kernel gets is a multiple of 4; else only portable
-        kernels, which read and write bytes, are taken.
+        kernels are taken, which read and write bytes.
 
         Raises:
             UnsupportedOperators: no kernel computes all of them.
@@ -76,7 +76,7 @@ class Parts:
         candidates = [
             kernel
             for kernel in kernels_for(network, first, self.target)
-            if (aligned or kernel.name.endswith("_portable"))
+            if (aligned or not kernel.name.endswith(("_dsp", "_mve")))
             and all(kernel.supports(*part, self.target) for part in parts.values())
         ]
         if not candidates:

@@ -14,7 +14,9 @@ from ..network.macs import network_macs
 from ..targets import Target
 from .apply import apply
 from .arena import arena_bytes
+from .check import check_fusion
 from .goal import MAC_FACTOR, Goal
+from .kernel import FusedKernel
 from .search import Option, Search
 
 SHARES = (1.0, 0.99, 0.98, 0.97, 0.96, 0.94, 0.92, 0.9, 0.86, 0.82, 0.78, 0.7, 0.6)
@@ -22,6 +24,7 @@ SHARES = (1.0, 0.99, 0.98, 0.97, 0.96, 0.94, 0.92, 0.9, 0.86, 0.82, 0.78, 0.7, 0
 since a tensor between two of them has one place."""
 
 
+REFINEMENTS = 3
 ANY = 100.0
 """A MAC factor that forbids nothing."""
 
@@ -76,14 +79,29 @@ class Planner:
         """A plan that needs at most `budget` bytes, the cheapest that is found."""
         if self.whole is not None and self.whole.arena <= budget:
             return self.whole
+        best: Tiling | None = None
+        failed = 1.0
         for share in SHARES:
-            path = self.search.path(int(budget * share))
-            if path is None:
-                return None
-            tiling = self._tiling(path)
-            if tiling.arena <= budget:
-                return tiling
-        return None
+            best = self._fitting(budget, share)
+            if best is not None or self.search.path(int(budget * share)) is None:
+                break
+            failed = share
+        # Between what failed and what fits there may be something cheaper.
+        low = share
+        for _ in range(REFINEMENTS if best is not None and low < 1 else 0):
+            middle = (low + failed) / 2
+            found = self._fitting(budget, middle)
+            if found is None:
+                failed = middle
+            else:
+                low = middle
+                best = min(best, found, key=lambda t: (t.cost, t.arena))
+        return best
+
+    def _fitting(self, budget: int, share: float) -> Tiling | None:
+        path = self.search.path(int(budget * share))
+        tiling = None if path is None else self._tiling(path)
+        return tiling if tiling is not None and tiling.arena <= budget else None
 
     def smallest(self, mac_factor: float = MAC_FACTOR) -> Tiling | None:
         """The plan with the smallest arena that is found for at most so many MACs."""
@@ -146,6 +164,9 @@ def tile(
         found = planner.whole or planner.within(1 << 30)
     if found is None:
         raise TinyEngineError("the input can't be streamed: its first layers can't be fused")
+    for choice in found.selected:
+        if isinstance(choice.kernel, FusedKernel):
+            check_fusion(choice.kernel.fusion)
     return found.network, found.selected
 
 

@@ -142,6 +142,9 @@ def _read(network: Network, layer: Layer, part: Span, axis: int) -> Span:
     if not isinstance(layer, _WINDOWED):
         return part
     size = network.input_of(layer).shape[1 + axis]
+    if axis == 1 and part == Span(0, network.output_of(layer).shape[2]):
+        # Rows follow each other: columns that nothing reads can't be left out.
+        return Span(0, size)
     begin, end = _window(layer, axis, part)
     # A window may lie in the padding altogether, yet a layer of no rows is none.
     begin = min(max(begin, 0), size - 1)
@@ -165,7 +168,7 @@ def shape_of(network: Network, layer: Layer, part: Rect) -> Shape:
         read.rows.begin - top,
         bottom - read.rows.end,
         read.columns.begin - left,
-        right - read.columns.end,
+        max(0, right - read.columns.end),
     )
 
 

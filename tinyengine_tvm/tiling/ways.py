@@ -56,19 +56,23 @@ def bottlenecks(network: Network, region: Region) -> list[tuple[Layer, ...]]:
     layers = region.layers(network)
     found = []
     for layer in layers:
-        if not isinstance(layer, Conv2D) or layer.kernel != (1, 1):
+        if not isinstance(layer, Conv2D) or layer.kernel != (1, 1) or not _widens(network, layer):
             continue
         chain: list[Layer] = [layer]
         for kind in (DepthwiseConv2D, Conv2D):
             readers = network.consumers(chain[-1].output)
             if len(readers) != 1 or not isinstance(readers[0], kind) or readers[0] not in layers:
                 break
-            if kind is Conv2D and readers[0].kernel != (1, 1):
+            if kind is Conv2D and (readers[0].kernel != (1, 1) or _widens(network, readers[0])):
                 break
             chain.append(readers[0])
         if len(chain) > 1 and _kept(network, chain) > 2 * row_bytes(network.input_of(layer)):
             found.append(tuple(chain))
     return sorted(found, key=lambda chain: -_kept(network, chain))
+
+
+def _widens(network: Network, layer: Layer) -> bool:
+    return network.output_of(layer).shape[3] >= network.input_of(layer).shape[3]
 
 
 def _kept(network: Network, chain: Sequence[Layer]) -> int:
