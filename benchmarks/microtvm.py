@@ -184,7 +184,7 @@ def program(folder: Path, board: str) -> tuple[QemuBoard, Program]:
     # One object per file, as in a user's project: files repeat each other's names.
     for source in sorted((folder / "codegen/host/src").glob("*.c")):
         objects.append(folder / "build" / f"{source.stem}.o")
-        command = ["arm-none-eabi-gcc", *plain.model.target.gcc_flags, "-O2", "-w", include]
+        command = ["arm-none-eabi-gcc", *plain.model.target.gcc_flags, "-O3", "-w", include]
         command += ["-ffunction-sections", "-fdata-sections", *(f"-I{d}" for d in TVM_HEADERS)]
         subprocess.run([*command, "-c", str(source), "-o", str(objects[-1])], check=True)
     harness = sorted((folder / "build").glob("harness_*.o"))
