@@ -69,12 +69,14 @@ class _Replay:
             row = row_bytes(self.network.tensor(name))
             at = self.fusion.offsets[name]
             low, kept = at + step.dropped * row, step.kept * row
+            if low + kept > len(self.scratch):
+                raise PlanError(f"rows of {name} slide from outside their memory")
             self.scratch[at : at + kept] = self.scratch[low : low + kept].copy()
         if step.stage is not None:
             self._compute(step)
         out = self._bytes(name, step.rows, step.base)
         out[:] = self._values(name, step.rows)
-        if step.stage is not None and name != self.sink:
+        if step.stage is not None:
             self._operands(step, "when the output is written")
         self._require(name, step.rows, step.base, "at once")
 
