@@ -131,8 +131,11 @@ def partition(
         A new module. `main` calls one global function with attribute `Compiler` "tinyengine" per
         region; in it stands a function with attribute `Composite` "tinyengine.*" per operator.
     """
+    # Patterns don't reach across let-bindings.
+    bound = isinstance(module["main"].body, relay.Let)
     passes = tvm.transform.Sequential(
         [
+            *([relay.transform.ToGraphNormalForm()] if bound else []),
             relay.transform.InferType(),
             sink_dequantize,
             relay.transform.InferType(),

@@ -14,7 +14,7 @@ from tinyengine_tvm.dialects.relay import read
 from tinyengine_tvm.dialects.tree import Call, Constant, walk
 from tinyengine_tvm.errors import ModelError, TinyEngineError, UnsupportedOperators
 from tinyengine_tvm.importers import import_network
-from tinyengine_tvm.network import Clip, Conv2D, DepthwiseConv2D, Requantize
+from tinyengine_tvm.network import Add, Clip, Conv2D, DepthwiseConv2D, Requantize
 
 
 def weight_of(call: Call) -> np.ndarray:
@@ -44,6 +44,15 @@ def test_let_bindings_tell_the_order_of_execution():
     assert not np.array_equal(weight_of(first), weight_of(second))
     np.testing.assert_array_equal(weight_of(calls[0]), weight_of(second))
     np.testing.assert_array_equal(weight_of(calls[1]), weight_of(first))
+
+
+def test_a_module_in_a_normal_form_is_partitioned_as_well():
+    module = module_of(two_branches)
+    bound = relay.transform.InferType()(relay.transform.ToANormalForm()(module))
+    assert isinstance(bound["main"].body, relay.Let)
+    names = [type(layer) for layer in import_network(bound, name="net").layers]
+    assert names == [type(layer) for layer in import_network(module, name="net").layers]
+    assert names == [Conv2D, Conv2D, Add]
 
 
 def test_both_forms_of_a_convolution_become_one_layer():
