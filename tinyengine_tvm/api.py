@@ -23,6 +23,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .network import Network
     from .profile import Profile
+    from .report import Point
 
 Optimise = Literal["speed", "size", "sram"]
 MAC_FACTOR = 1.15
@@ -176,6 +177,7 @@ def compile_model(
     stream_input: bool = False,
     dialect: str | None = None,
     records: str | os.PathLike[str] | None = None,
+    check: bool = False,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -194,6 +196,8 @@ def compile_model(
     By default that of the TVM that is installed.
     `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
     measured for it, and the default where none was.
+    `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
+    first layer) where one has written what it had no business with: for tests, it is slow.
 
     Raises:
         BudgetError: the network doesn't fit; the message says what is missing, and what would help.
@@ -219,6 +223,7 @@ def compile_model(
         mac_factor=mac_factor,
         stream_input=stream_input,
         records=records,
+        check=check,
         model_sha256=_digest(model),
     )
 
@@ -235,6 +240,7 @@ def compile_network(
     mac_factor: float = MAC_FACTOR,
     stream_input: bool = False,
     records: str | os.PathLike[str] | None = None,
+    check: bool = False,
     model_sha256: str = "",
 ) -> Artifact:
     """Compiles a Network; `compile_model` without the import."""
@@ -273,6 +279,7 @@ def compile_network(
             objective=objective,
             goal=goal,
             chooser=chooser if objective == "speed" else None,
+            check=check,
             model_sha256=model_sha256,
         )
         return Artifact(files, facts, report)
@@ -281,6 +288,66 @@ def compile_network(
     if flash is not None:
         check_flash(artifact, flash, None if optimise == "size" else lambda: compiled("size"))
     return artifact
+
+
+def pareto_curve(
+    model: Any,
+    *,
+    target: str = "cortex-m4",
+    interface: Literal["keep", "int8"] = "keep",
+    disabled_rewrites: Iterable[str] = (),
+    board: str | None = None,
+) -> list[Point]:
+    """Plans of a model none of which another one beats in both SRAM and cost, the largest first.
+
+    `model`: as in `compile_model`, or a Network. First come those that hold the whole input, then
+    those that have it streamed, where that can be done. `board`: counts the instructions of each.
+
+    Raises:
+        TinyEngineError: as `compile_model`, or the board can't count.
+    """
+    from . import rewrites
+    from .network import Fused, Network
+    from .network.macs import network_macs
+    from .report import Point
+    from .tiling import Planner, curve
+
+    core = get_target(target)
+    if isinstance(model, Network):
+        network = model
+    else:
+        from .importers import import_network
+
+        network = import_network(model, name="net", interface=interface)
+    disabled = frozenset(disabled_rewrites)
+    prepared = rewrites.apply(network, disabled)
+    own = network_macs(prepared)
+    points = []
+    for streamed in (False, True):
+        for plan in curve(Planner(prepared, core, "speed", streamed=streamed)):
+            instructions = None
+            if board is not None:
+                artifact = compile_network(
+                    network,
+                    target=target,
+                    disabled_rewrites=disabled,
+                    sram=plan.arena,
+                    stream_input=streamed,
+                )
+                instructions = artifact.profile(board).instructions
+            regions = [layer.name for layer in plan.network.layers if isinstance(layer, Fused)]
+            points.append(
+                Point(
+                    streamed,
+                    plan.arena,
+                    plan.macs,
+                    plan.macs / own if own else 1.0,
+                    plan.cost,
+                    tuple(regions),
+                    instructions,
+                )
+            )
+    return points
 
 
 def _digest(model: Any) -> str:

@@ -55,6 +55,10 @@ int main(void)
         FOR_EACH_STREAM(TE_STREAM)
 #endif
         int32_t status = te_run(&inputs, &outputs, (int)(header[1] & 1u));
+        if (status < 0) {
+            /* A model that was compiled with --check. */
+            te_fail(TE_EXIT_MODEL, "the arena was damaged by layer", (uint32_t)(-1 - status));
+        }
         if (status != 0) {
             te_fail(TE_EXIT_MODEL, "the model did not return 0 for sample", sample);
         }

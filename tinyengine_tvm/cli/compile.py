@@ -99,6 +99,12 @@ def compile_(
             "--records", metavar="FILE", help="Measurements of tinyengine tune to choose by."
         ),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Guard the arena around every layer, to find faults; slow code."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -135,6 +141,7 @@ def compile_(
             optimise=optimise.value,
             dialect=None if dialect is None else dialect.value,
             records=records,
+            check=check,
         )
         artifact.save(output)
     files = sorted(artifact.files)

@@ -14,6 +14,7 @@ from ..kernels.registry import Selected
 from ..memory import MemoryPlan, views
 from ..network import Fused, Layer, Network
 from ..paths import runtime_c
+from .checks import CheckTable
 from .constants import constant_array
 from .interface import Port, ports
 from .names import UniqueNames, comment, identifier
@@ -42,10 +43,14 @@ SOURCE = """\
 {% for constant in constants %}
 {{ constant }}
 {% endfor %}
-{% if arena_bytes %}
+{% if checks %}
+{{ checks }}
+{% elif arena_bytes %}
 #ifndef TINYENGINE_ARENA_EXTERN
 _Alignas(16) static uint8_t tvmgen_{{ name }}_arena[TVMGEN_{{ name.upper() }}_ARENA_SIZE];
 #endif
+{% endif %}
+{% if arena_bytes %}
 #define TE_ARENA(offset) ((void *)(tvmgen_{{ name }}_arena + (offset)))
 
 {% endif %}
@@ -158,8 +163,12 @@ def model_source(
     plan: MemoryPlan,
     name: str,
     banner: str,
+    check: bool = False,
 ) -> Source:
-    """Text of model.c, deterministic for its arguments. `inputs` are as in model_header."""
+    """Text of model.c, deterministic for its arguments. `inputs` are as in model_header.
+
+    `check` puts a check of the arena around every layer.
+    """
     symbols, function_names = UniqueNames(), UniqueNames()
     constants: list[tuple[str, np.ndarray]] = []
     constant_tensors: dict[str, str] = {}
@@ -170,6 +179,7 @@ def model_source(
             constant_tensors[tensor.name] = symbol
     pointers = _Pointers(network, inputs, plan, constant_tensors)
 
+    checks = CheckTable(network, plan) if check and plan.arena_bytes else None
     # By text: layers that reach a function through different helpers share it as well.
     functions: dict[str, str] = {}
     helpers: dict[str, None] = {}
@@ -199,7 +209,10 @@ def model_source(
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
-        steps.append(_Step(title, [w for line in text.splitlines() for w in _wrapped(line)]))
+        lines = [w for line in text.splitlines() for w in _wrapped(line)]
+        if checks is not None:
+            lines = [checks.before(len(steps)), *lines, checks.after(len(steps))]
+        steps.append(_Step(title, lines))
 
     def mapped(group: list[Port]) -> list[str]:
         places = []
@@ -215,7 +228,8 @@ def model_source(
         name=name,
         banner=banner,
         includes=sorted(includes),
-        helpers=[helper_text(h) for h in helpers],
+        helpers=[helper_text(h) for h in [*helpers, *(["te_check"] if checks else [])]],
+        checks=checks.text(name) if checks is not None else "",
         functions=[text.replace("@NAME@", n) for text, n in functions.items()],
         constants=[constant_array(symbol, data) for symbol, data in constants],
         arena_bytes=plan.arena_bytes,
