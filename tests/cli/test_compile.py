@@ -70,7 +70,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
     options = (
         "--target cortex-m7 --name kws --interface int8 --optimise size --dialect relax "
-        "--no-rewrite a --no-rewrite b"
+        "--no-rewrite a --no-rewrite b --check"
     )
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
     unset = {
@@ -80,6 +80,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
         "stream_input": False,
         "dialect": None,
         "records": None,
+        "check": False,
     }
     assert calls == [
         (
@@ -103,6 +104,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "disabled_rewrites": ("a", "b"),
                 **unset,
                 "dialect": "relax",
+                "check": True,
             },
         ),
     ]

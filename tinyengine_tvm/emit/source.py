@@ -184,7 +184,7 @@ def model_source(
     functions: dict[str, str] = {}
     helpers: dict[str, None] = {}
     includes: set[str] = set()
-    steps = []
+    steps: list[_Step] = []
     for choice in selected:
         layer = choice.layer
         code = choice.kernel.emit(network, layer, choice.configuration)
