@@ -307,6 +307,8 @@ def pareto_curve(
         TinyEngineError: as `compile_model`, or the board can't count.
     """
     from . import rewrites
+    from .kernels.registry import select_kernels
+    from .memory.choice import schedule_selected
     from .network import Fused, Network
     from .network.macs import network_macs
     from .report import Point
@@ -321,6 +323,7 @@ def pareto_curve(
         network = import_network(model, name="net", interface=interface)
     disabled = frozenset(disabled_rewrites)
     prepared = rewrites.apply(network, disabled)
+    prepared = schedule_selected(prepared, lambda n: select_kernels(n, core))
     own = network_macs(prepared)
     points = []
     for streamed in (False, True):

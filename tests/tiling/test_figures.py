@@ -43,7 +43,7 @@ def check_on_board(artifact: Artifact, folder, inputs: np.ndarray, outputs: np.n
 def test_real_models(shared_dir, shared_models, tmp_path, model, interface, whole, streamed):
     from tinyengine_tvm.importers import import_network
 
-    network = import_network(shared_models / f"{model}.tflite", interface=interface)
+    network = import_network(shared_models / f"{model}.tflite", name="net", interface=interface)
     golden = np.load(shared_dir / "golden" / f"{model}.npz")
     inputs, outputs = golden["inputs"], golden["outputs"]
     for stream, limit in ((False, whole), (True, streamed)):

@@ -18,6 +18,7 @@ from ..version import __version__
 from .boards import boards
 from .compile import compile_
 from .memory import memory
+from .pareto import pareto
 from .profile import profile
 from .run import run
 from .targets import targets
@@ -40,6 +41,7 @@ app.command("compile")(compile_)
 app.command()(run)
 app.command()(profile)
 app.command()(memory)
+app.command()(pareto)
 app.command()(tune)
 app.command()(boards)
 app.command()(targets)

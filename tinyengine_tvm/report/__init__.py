@@ -4,5 +4,15 @@
 from .arena import ArenaMap, Box
 from .arena_text import arena_text
 from .files import FORMATS, write_arena
+from .pareto import Point, pareto_json, pareto_scene
 
-__all__ = ["FORMATS", "ArenaMap", "Box", "arena_text", "write_arena"]
+__all__ = [
+    "FORMATS",
+    "ArenaMap",
+    "Box",
+    "Point",
+    "arena_text",
+    "pareto_json",
+    "pareto_scene",
+    "write_arena",
+]

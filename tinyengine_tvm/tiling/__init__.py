@@ -2,6 +2,7 @@
 """Regions of layers that are computed together, a part at a time, so that less SRAM is needed."""
 
 from .goal import MAC_FACTOR, WHOLE, Goal
-from .plans import tile
+from .pareto import curve
+from .plans import Planner, Tiling, tile
 
-__all__ = ["MAC_FACTOR", "WHOLE", "Goal", "tile"]
+__all__ = ["MAC_FACTOR", "WHOLE", "Goal", "Planner", "Tiling", "curve", "tile"]

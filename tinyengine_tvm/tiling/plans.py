@@ -9,11 +9,11 @@ from functools import cached_property
 from ..errors import BudgetError, TinyEngineError
 from ..kernels.base import Objective
 from ..kernels.registry import Chooser, Selected, select_kernels
+from ..memory.choice import plan_selected
 from ..network import Network
 from ..network.macs import network_macs
 from ..targets import Target
 from .apply import apply
-from .arena import arena_bytes
 from .check import check_fusion
 from .goal import MAC_FACTOR, Goal
 from .kernel import FusedKernel
@@ -72,8 +72,7 @@ class Planner:
         """The plan without regions; none where the input is streamed."""
         if self.streamed:
             return None
-        arena = arena_bytes(self.network, self.chosen)
-        return Tiling(self.network, self.chosen, arena, network_macs(self.network), 0, 0)
+        return self._planned(self.network, self.chosen, 0, 0)
 
     def within(self, budget: int) -> Tiling | None:
         """A plan that needs at most `budget` bytes, the cheapest that is found."""
@@ -122,17 +121,25 @@ class Planner:
             high = min(middle, max(o.arena for o in path))
         return best
 
+    def known(self) -> list[Tiling]:
+        """All plans that have been looked at so far."""
+        return list(self._tilings.values())
+
     def _tiling(self, path: list[Option]) -> Tiling:
         key = tuple(id(option) for option in path)
         if key not in self._tilings:
             regions = [(o.region, o.choice) for o in path if o.choice is not None]
             kernels = {s.layer.name: s for o in path for s in o.choices}
             network, selected = apply(self.network, kernels, regions)
-            arena = arena_bytes(network, selected)
             cost = sum(option.cost for option in path)
-            macs = network_macs(network)
-            self._tilings[key] = Tiling(network, selected, arena, macs, cost, len(regions))
+            self._tilings[key] = self._planned(network, selected, cost, len(regions))
         return self._tilings[key]
+
+    def _planned(
+        self, network: Network, selected: list[Selected], cost: int, regions: int
+    ) -> Tiling:
+        arena = plan_selected(network, selected)[1].arena_bytes
+        return Tiling(network, selected, arena, network_macs(network), cost, regions)
 
 
 def tile(
@@ -170,6 +177,11 @@ def tile(
     return found.network, found.selected
 
 
+def streamable(planner: Planner) -> bool:
+    """Whether the input can be delivered a few rows at a time."""
+    return len(planner.network.inputs) == 1 and bool(planner.search.streamable())
+
+
 def _check_streamable(planner: Planner) -> None:
     network = planner.network
     if len(network.inputs) != 1:
@@ -177,7 +189,7 @@ def _check_streamable(planner: Planner) -> None:
             f"the network has {len(network.inputs)} inputs, and only one alone can be streamed; "
             "compile without streaming"
         )
-    if not any(planner.search.streamable()):
+    if not streamable(planner):
         first = network.layers[0]
         raise TinyEngineError(
             f"the input can't be streamed: {first.op} '{first.name}' reads it as a whole; "
@@ -196,7 +208,7 @@ def _over_budget(planner: Planner, goal: Goal) -> str:
     helps = []
     if not goal.stream_input:
         other = Planner(planner.network, planner.target, planner.objective, streamed=True)
-        if len(planner.network.inputs) == 1 and any(other.search.streamable()):
+        if streamable(other):
             streamed = other.smallest(ANY)
             if streamed is not None and streamed.arena < least.arena:
                 helps.append(f"with the input streamed {streamed.arena:,}")

@@ -137,10 +137,11 @@ class Search:
             choices = [self.selected[layer.name] for layer in network.layers]
             arena = arena_bytes(network, choices)
             options = [Option(arena, 0, region, None, tuple(choices))]
-            small = [_smallest(network, s, self.target) for s in choices]
-            if any(a is not b for a, b in zip(small, choices, strict=True)):
-                arena = arena_bytes(network, small)
-                options.append(Option(arena, 2_000, region, None, tuple(small)))
+            light = [_lightest(network, s) for s in choices]
+            if any(cost for _, cost in light):
+                small = tuple(s for s, _ in light)
+                arena, cost = arena_bytes(network, small), sum(cost for _, cost in light)
+                options.append(Option(arena, cost, region, None, small))
             self._plain[piece] = sorted(options, key=lambda o: (-o.arena, o.cost))
         return self._plain[piece]
 
@@ -190,14 +191,12 @@ def _at_most(way: Way, count: int) -> Way:
     return replace(way, tiled=min(way.tiled, count))
 
 
-def _smallest(network: Network, choice: Selected, target: Target) -> Selected:
-    """The kernel with the configuration of the least scratch, its own where that is as small."""
+def _lightest(network: Network, choice: Selected) -> tuple[Selected, int]:
+    """The kernel with the configuration of the least scratch, and the instructions that costs."""
     kernel, layer = choice.kernel, choice.layer
-    best = min(
-        (choice.configuration, *kernel.configurations(network, layer, target)),
-        key=lambda c: kernel.scratch(network, layer, c),
-    )
-    return choice if best is choice.configuration else Selected(layer, kernel, best)
+    ways = [(choice.configuration, 0), *kernel.lighter(network, layer, choice.configuration)]
+    best, cost = min(ways, key=lambda way: (kernel.scratch(network, layer, way[0]), way[1]))
+    return (Selected(layer, kernel, best) if cost else choice), cost
 
 
 def region_bytes(fusion: Fusion) -> int:
