@@ -14,6 +14,7 @@ from ..network import Network
 from ..network.macs import network_macs
 from ..targets import Target
 from .apply import apply
+from .arena import arena_bytes
 from .check import check_fusion
 from .goal import MAC_FACTOR, Goal
 from .kernel import FusedKernel
@@ -72,7 +73,8 @@ class Planner:
         """The plan without regions; none where the input is streamed."""
         if self.streamed:
             return None
-        return self._planned(self.network, self.chosen, 0, 0)
+        arena = plan_selected(self.network, self.chosen)[1].arena_bytes
+        return Tiling(self.network, self.chosen, arena, network_macs(self.network), 0, 0)
 
     def within(self, budget: int) -> Tiling | None:
         """A plan that needs at most `budget` bytes, the cheapest that is found."""
@@ -85,9 +87,12 @@ class Planner:
             if best is not None or self.search.path(int(budget * share)) is None:
                 break
             failed = share
+        if best is None:
+            least = self.smallest(ANY)
+            return least if least is not None and least.arena <= budget else None
         # Between what failed and what fits there may be something cheaper.
         low = share
-        for _ in range(REFINEMENTS if best is not None and low < 1 else 0):
+        for _ in range(REFINEMENTS if low < 1 else 0):
             middle = (low + failed) / 2
             found = self._fitting(budget, middle)
             if found is None:
@@ -107,7 +112,7 @@ class Planner:
         best = self.whole
         most = network_macs(self.network) * mac_factor
         low, high = 0, best.arena if best is not None else 1 << 30
-        while high - low > max(16, high // 200):
+        while high - low > max(16, high // 100):
             middle = (low + high) // 2 if high < 1 << 29 else high
             path = self.search.path(middle)
             tiling = None if path is None else self._tiling(path)
@@ -132,14 +137,11 @@ class Planner:
             kernels = {s.layer.name: s for o in path for s in o.choices}
             network, selected = apply(self.network, kernels, regions)
             cost = sum(option.cost for option in path)
-            self._tilings[key] = self._planned(network, selected, cost, len(regions))
+            # What is compiled is planned with more effort, and isn't larger.
+            arena = arena_bytes(network, selected)
+            macs = network_macs(network)
+            self._tilings[key] = Tiling(network, selected, arena, macs, cost, len(regions))
         return self._tilings[key]
-
-    def _planned(
-        self, network: Network, selected: list[Selected], cost: int, regions: int
-    ) -> Tiling:
-        arena = plan_selected(network, selected)[1].arena_bytes
-        return Tiling(network, selected, arena, network_macs(network), cost, regions)
 
 
 def tile(

@@ -21,6 +21,10 @@ from .ways import PLAIN, TILED, Way, bottlenecks, chunk_of, stages_of
 SLICES = (2, 3, 4, 6, 8, 12, 16)
 
 
+UNKNOWN_COST = 20_000
+"""Instructions that the configuration of the least scratch is taken to cost."""
+
+
 @dataclass(frozen=True)
 class Option:
     """A way to compute some pieces.
@@ -48,7 +52,7 @@ class Search:
         self.parts = Parts(network, target, self.selected)
         self.pieces = pieces_of(network)
         self._plain: dict[int, list[Option]] = {}
-        self._sliced: dict[int, list[Option]] = {}
+        self._sliced: dict[tuple[int, int], Option | None] = {}
         self._fused: dict[tuple[int, int, Way], Option] = {}
 
     def path(self, budget: int) -> list[Option] | None:
@@ -87,7 +91,9 @@ class Search:
             plain = [o for o in self.plain(begin) if o.arena <= budget]
             if plain:
                 found.append((begin + 1, min(plain, key=lambda o: o.cost)))
-            found += [(begin + 2, o) for o in self.sliced(begin) if o.arena <= budget][:1]
+            sliced = self.sliced(begin, budget)
+            if sliced is not None:
+                found.append((begin + 2, sliced))
         for end in range(begin + 1, len(self.pieces) + 1):
             if region_of(self.network, self.pieces, begin, end) is None:
                 break
@@ -142,29 +148,42 @@ class Search:
                 small = tuple(s for s, _ in light)
                 arena, cost = arena_bytes(network, small), sum(cost for _, cost in light)
                 options.append(Option(arena, cost, region, None, small))
+            small = tuple(_smallest(network, s, self.target) for s in choices)
+            if any(a is not b for a, b in zip(small, choices, strict=True)):
+                arena = arena_bytes(network, small)
+                options.append(Option(arena, UNKNOWN_COST, region, None, small))
             self._plain[piece] = sorted(options, key=lambda o: (-o.arena, o.cost))
         return self._plain[piece]
 
-    def sliced(self, begin: int) -> list[Option]:
-        """A convolution and a global pool in slices of channels, few slices first."""
-        if begin not in self._sliced:
-            self._sliced[begin] = self._slice(begin)
-        return self._sliced[begin]
-
-    def _slice(self, begin: int) -> list[Option]:
+    def sliced(self, begin: int, budget: int) -> Option | None:
+        """A convolution and a global pool in as few slices of channels as fit the budget."""
         both = self.pieces[begin : begin + 2]
         layers = [self.network.layers[i] for p in both for i in range(p.first, p.last + 1)]
         if len(both) < 2 or len(layers) != 2 or not sliceable(self.network, *layers):
-            return []
+            return None
         region = Region(both[0].first, both[1].last, both[0].source, both[1].sink)
         x, y = self.network.tensor(region.source), self.network.tensor(region.sink)
-        options = []
+        between = self.network.output_of(layers[0]).nbytes
         for count in SLICES:
-            sliced = slice_region(self.network, region, self.selected, count, self.target)
-            if sliced is not None:
-                arena = x.nbytes + y.nbytes + sliced.scratch
-                options.append(Option(arena, sliced.cost, region, sliced_choice(sliced)))
-        return options
+            if x.nbytes + y.nbytes + between // count > budget:
+                continue
+            key = begin, count
+            if key not in self._sliced:
+                sliced = slice_region(self.network, region, self.selected, count, self.target)
+                self._sliced[key] = (
+                    None
+                    if sliced is None
+                    else Option(
+                        x.nbytes + y.nbytes + sliced.scratch,
+                        sliced.cost,
+                        region,
+                        sliced_choice(sliced),
+                    )
+                )
+            option = self._sliced[key]
+            if option is not None and option.arena <= budget:
+                return option
+        return None
 
     def fused(self, begin: int, end: int, way: Way) -> Option:
         """A region of pieces computed in one of the ways."""
@@ -197,6 +216,14 @@ def _lightest(network: Network, choice: Selected) -> tuple[Selected, int]:
     ways = [(choice.configuration, 0), *kernel.lighter(network, layer, choice.configuration)]
     best, cost = min(ways, key=lambda way: (kernel.scratch(network, layer, way[0]), way[1]))
     return (Selected(layer, kernel, best) if cost else choice), cost
+
+
+def _smallest(network: Network, choice: Selected, target: Target) -> Selected:
+    """The kernel with the configuration of the least scratch, whatever that costs."""
+    kernel, layer = choice.kernel, choice.layer
+    ways = (choice.configuration, *kernel.configurations(network, layer, target))
+    best = min(ways, key=lambda c: kernel.scratch(network, layer, c))
+    return choice if best is choice.configuration else Selected(layer, kernel, best)
 
 
 def region_bytes(fusion: Fusion) -> int:

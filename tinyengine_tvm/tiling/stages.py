@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..network import (
     Add,
@@ -130,6 +131,7 @@ def part_read(network: Network, layer: Layer, part: Rect) -> Rect:
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def _window(layer: Layer, axis: int, part: Span) -> tuple[int, int]:
     """First and end of what windows cover along an axis, padding included."""
     padding = layer.padding  # type: ignore[attr-defined]
@@ -145,6 +147,11 @@ def _read(network: Network, layer: Layer, part: Span, axis: int) -> Span:
     if axis == 1 and part == Span(0, network.output_of(layer).shape[2]):
         # Rows follow each other: columns that nothing reads can't be left out.
         return Span(0, size)
+    return _inside(layer, axis, part, size)
+
+
+@lru_cache(maxsize=1 << 16)
+def _inside(layer: Layer, axis: int, part: Span, size: int) -> Span:
     begin, end = _window(layer, axis, part)
     # A window may lie in the padding altogether, yet a layer of no rows is none.
     begin = min(max(begin, 0), size - 1)

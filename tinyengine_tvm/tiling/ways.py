@@ -41,7 +41,7 @@ PLAIN: tuple[Way, ...] = (
 TILED: tuple[Way, ...] = tuple(
     Way(rows, tiled=tiled, tiles=tiles)
     for tiled in (1, 3, ALL)
-    for rows in (4, 2, 1)
+    for rows in (2, 1)
     for tiles in (3, 8)
 )
 """Some layers are computed again for every tile; the smallest is tried last."""

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hard instances for the planner of the arena, and how it fares on them.
+
+    python -m benchmarks.hard_placements [--seconds N] [--json FILE]
+
+The instances are packings without holes, cut out of a rectangle of time by address, from which a few
+buffers are then taken away. So the live bytes reach the peak at most steps, long and short lifetimes
+are mixed, and at least one placement without a gap exists; what is published as google/minimalloc's
+challenging set has the same density (0.57 to 0.98 of time by peak, 16 to 110 buffers at once).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyengine_tvm.memory import Buffer, check_placement, place
+
+PEAK = 1 << 20
+GRAIN = 1024
+
+
+@dataclass(frozen=True)
+class Kind:
+    """count: buffers. steps: of time. missing: share of the buffers that are taken away again.
+
+    flatness: how often a piece is cut into lower ones rather than into shorter lives.
+    """
+
+    name: str
+    count: int
+    steps: int
+    missing: float
+    flatness: float
+
+
+KINDS = (
+    Kind("A", 100, 60, 0.04, 0.55),
+    Kind("B", 150, 80, 0.02, 0.50),
+    Kind("C", 200, 100, 0.02, 0.50),
+    Kind("D", 210, 100, 0.06, 0.65),
+    Kind("E", 220, 120, 0.10, 0.40),
+    Kind("F", 300, 180, 0.30, 0.45),
+    Kind("G", 300, 180, 0.35, 0.50),
+    Kind("H", 320, 200, 0.40, 0.45),
+    Kind("I", 370, 180, 0.10, 0.50),
+    Kind("J", 410, 210, 0.14, 0.60),
+    Kind("K", 450, 240, 0.06, 0.40),
+)
+
+
+def instance(kind: Kind, seed: int = 0) -> list[Buffer]:
+    """The buffers of one instance; sizes in bytes, multiples of GRAIN."""
+    source = random.Random(f"{kind.name}{seed}")
+    pieces = [(0, kind.steps, 0, PEAK // GRAIN)]
+    wanted = round(kind.count / (1 - kind.missing))
+    while len(pieces) < wanted:
+        # Among a few the largest: pieces of very different sizes remain.
+        drawn = source.sample(range(len(pieces)), min(3, len(pieces)))
+        at = max(drawn, key=lambda i: _area(pieces[i]))
+        first, end, low, high = pieces[at]
+        lower = source.random() < kind.flatness
+        if lower and high - low >= 2:
+            cut = source.randint(low + 1, high - 1)
+            parts = [(first, end, low, cut), (first, end, cut, high)]
+        elif not lower and end - first >= 2:
+            cut = source.randint(first + 1, end - 1)
+            parts = [(first, cut, low, high), (cut, end, low, high)]
+        else:
+            continue
+        pieces[at : at + 1] = parts
+    source.shuffle(pieces)
+    return [
+        Buffer(f"b{i}", (high - low) * GRAIN, first, end - 1, GRAIN)
+        for i, (first, end, low, high) in enumerate(pieces[: kind.count])
+    ]
+
+
+def _area(piece: tuple[int, int, int, int]) -> int:
+    first, end, low, high = piece
+    return (end - first) * (high - low)
+
+
+def density(buffers: list[Buffer]) -> float:
+    """Bytes times steps that are live, relative to the peak at every step."""
+    steps = max(b.last for b in buffers) + 1
+    live = [sum(b.size for b in buffers if b.first <= t <= b.last) for t in range(steps)]
+    return sum(live) / (max(live) * steps)
+
+
+def measure(kind: Kind, seed: int, seconds: float) -> dict[str, object]:
+    """One instance, planned and checked."""
+    buffers = instance(kind, seed)
+    start = time.process_time()
+    found = place(buffers, seconds=seconds)
+    used = time.process_time() - start
+    check_placement(buffers, found.offsets, found.size)
+    return {
+        "instance": f"{kind.name}{seed}",
+        "buffers": len(buffers),
+        "density": round(density(buffers), 3),
+        "bound": found.lower_bound,
+        "size": found.size,
+        "gap": round(found.gap / found.lower_bound, 4),
+        "method": found.method,
+        "optimal": found.optimal,
+        "seconds": round(used, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="of one core, per instance")
+    parser.add_argument("--seeds", type=int, default=1, help="instances of each kind")
+    parser.add_argument("--json", type=Path, help="write the rows to this file as well")
+    arguments = parser.parse_args()
+    rows = []
+    for kind in KINDS:
+        for seed in range(arguments.seeds):
+            row = measure(kind, seed, arguments.seconds)
+            rows.append(row)
+            note = "" if row["gap"] <= 0.05 else "  NOT within 5 % of the bound"
+            print(
+                f"{row['instance']:>4} {row['buffers']:>4} buffers, density {row['density']:.2f}: "
+                f"{row['size']:>9,} bytes, {row['gap']:6.2%} above {row['bound']:>9,}, "
+                f"{row['seconds']:5.1f} s, {row['method']}{note}",
+                flush=True,
+            )
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
