@@ -65,7 +65,8 @@ class Genetic(Proposer):
     Offspring that isn't in the space is replaced by what differs from it in the fewest parameters.
     """
 
-    PARENTS = 8
+    PARENTS = 4
+    """With more, a few dozen trials end hardly better than chance."""
     MUTATION = 0.2
 
     def _pick(self, free: Sequence[int], position: int) -> int:
