@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinyengine_tvm.memory import Buffer, PlanError, check_plan, lifetimes, plan_memory
-from tinyengine_tvm.memory.lifetimes import scratch_name
+from tinyengine_tvm.memory.lifetimes import View, scratch_name
 from tinyengine_tvm.network import Add, Clip, Layer, Network, Quantisation, Reshape, Tensor, verify
 
 Q = Quantisation(0.5, 3)
@@ -43,7 +43,7 @@ def test_lifetimes_of_a_residual_block(residual: Network) -> None:
         Buffer("y", 40, 3, 3),
         Buffer("two#scratch", 12, 1, 1),
     ]
-    assert aliases == {name: name for name in "xabcy"}
+    assert aliases == {name: View(name) for name in "xabcy"}
 
 
 def test_plan_of_a_residual_block(residual: Network) -> None:
@@ -90,7 +90,7 @@ def test_reshape_shares_the_buffer_of_its_input() -> None:
     )
     buffers, aliases = lifetimes(made, {})
     assert [b.name for b in buffers] == ["x", "a", "d", "y"]
-    assert aliases["b"] == aliases["c"] == "a"
+    assert aliases["b"] == aliases["c"] == View("a")
     assert next(b for b in buffers if b.name == "a").last == 4
     plan = plan_memory(made, {})
     assert plan.offset_of("a") == plan.offset_of("b") == plan.offset_of("c")

@@ -66,7 +66,7 @@ class StepChecks:
 
 def step_checks(network: Network, plan: MemoryPlan) -> list[StepChecks]:
     """The checks of each layer, in execution order."""
-    outputs = {plan.aliases.get(name) for name in network.outputs}
+    outputs = {plan.aliases[name].buffer for name in network.outputs if name in plan.aliases}
     size = plan.arena_bytes
 
     def ranges(buffers: Iterable[Buffer]) -> list[Range]:
@@ -75,7 +75,9 @@ def step_checks(network: Network, plan: MemoryPlan) -> list[StepChecks]:
 
     scratch = set(plan.scratch.values())
     result = []
-    for step in range(len(plan.steps)):
+    for step, layer in enumerate(network.layers):
+        begin = plan.offset_of(layer.output)
+        own = begin, begin + network.output_of(layer).nbytes
         live = [b for b in plan.buffers if b.first <= step <= b.last]
         # Inputs of the network are there before the first layer.
         held = [
@@ -87,7 +89,7 @@ def step_checks(network: Network, plan: MemoryPlan) -> list[StepChecks]:
             StepChecks(
                 tuple(complement(ranges(held), -GUARD, size + GUARD)),
                 tuple(complement(ranges(live), -GUARD, size + GUARD)),
-                tuple(ranges(b for b in held if b.last > step or b.name in outputs)),
+                tuple(without(ranges(b for b in held if b.last > step or b.name in outputs), own)),
             )
         )
     return result
@@ -102,6 +104,13 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
         else:
             result.append((low, high))
     return result
+
+
+def without(ranges: Sequence[Range], taken: Range) -> list[Range]:
+    """What is left of ascending ranges when one is taken away."""
+    low, high = taken
+    pieces = [part for a, b in ranges for part in ((a, min(b, low)), (max(a, high), b))]
+    return [(a, b) for a, b in pieces if a < b]
 
 
 def complement(ranges: Sequence[Range], low: int, high: int) -> list[Range]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels.base import Operands, render
 from ..kernels.registry import Selected
-from ..memory import MemoryPlan, views
+from ..memory import MemoryPlan, pieces
 from ..network import Fused, Layer, Network
 from ..paths import runtime_c
 from .checks import CheckTable
@@ -129,7 +129,7 @@ class _Pointers:
         self._fixed = dict(constants)
         # A reshape moves nothing, so all views of a tensor are the caller's if one of them is.
         # Outputs go last, so that the layer before a final reshape writes to the caller at once.
-        same = views(network)
+        same = plan.aliases
         ends = {*network.inputs, *network.outputs}
         outputs = ports(network, network.outputs)
         for struct, group in (("inputs", inputs), ("outputs", outputs)):
@@ -138,10 +138,13 @@ class _Pointers:
                     # The beginning of the names of its callback and context.
                     self._fixed[port.tensor.name] = f"{struct}->{port.field}"
                     continue
-                for name, first in same.items():
+                for name, place in same.items():
                     own = name == port.tensor.name
-                    if own or (first == same[port.tensor.name] and name not in ends):
-                        self._fixed[name] = f"{struct}->{port.field}"
+                    if own or (place.buffer == same[port.tensor.name].buffer and name not in ends):
+                        whole = f"{struct}->{port.field}"
+                        self._fixed[name] = (
+                            f"((int8_t *){whole} + {place.offset})" if place.offset else whole
+                        )
 
     def __call__(self, tensor: str) -> str:
         if tensor in self._fixed:
@@ -154,6 +157,16 @@ def _operands(layer: Layer) -> tuple[str, ...]:
     if isinstance(layer, Fused) and layer.streamed is not None:
         return (layer.streamed,)
     return layer.inputs
+
+
+def _in_place(network: Network, layer: Layer, plan: MemoryPlan) -> frozenset[int]:
+    """The operands, by index, that lie in the layer's output where it would copy them to."""
+    buffer, begin = plan.aliases[layer.output]
+    return frozenset(
+        index
+        for index, offset in pieces(network, layer)
+        if plan.aliases.get(layer.inputs[index]) == (buffer, begin + offset)
+    )
 
 
 def model_source(
@@ -204,6 +217,7 @@ def model_source(
             output=pointers(layer.output),
             scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
             constant=own.__getitem__,
+            in_place=_in_place(network, layer, plan),
         )
         text = code.call(operands, [functions[f.text] for f in code.functions])
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))

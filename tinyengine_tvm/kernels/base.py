@@ -53,13 +53,15 @@ class Function:
 class Operands:
     """C expressions for what a call needs: `const int8_t *` inputs, output, scratch.
 
-    `constant(name)` gives the C name of the layer's Constant of that name.
+    `constant(name)` gives the C name of the layer's Constant of that name. `in_place` holds the
+    inputs, by index, that already lie in the output where they belong (Concat, Pad).
     """
 
     inputs: tuple[str, ...]
     output: str
     scratch: str
     constant: Callable[[str], str]
+    in_place: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

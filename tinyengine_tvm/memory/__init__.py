@@ -4,7 +4,7 @@
 from .bound import lower_bound
 from .buffer import Buffer, Separation, Together, disjoint
 from .check import PlanError, check_placement, check_plan
-from .lifetimes import lifetimes, views
+from .lifetimes import joinable, lifetimes, pieces, views
 from .overlap import Rules
 from .placement import Placement, place
 from .plan import MemoryPlan, plan_memory
@@ -22,8 +22,10 @@ __all__ = [
     "check_placement",
     "check_plan",
     "disjoint",
+    "joinable",
     "lifetimes",
     "lower_bound",
+    "pieces",
     "place",
     "plan_memory",
     "plan_with_options",

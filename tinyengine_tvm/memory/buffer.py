@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+ALIGNMENT = 4
+"""Bytes: kernels read and write words."""
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -21,7 +24,7 @@ class Buffer:
     size: int
     first: int
     last: int
-    alignment: int = 4
+    alignment: int = ALIGNMENT
 
     def __post_init__(self) -> None:
         if self.size <= 0:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..network import Layer, Network, Reshape
+from ..network import Concat, Layer, Network, Pad, Reshape
 from .buffer import NEVER, Buffer, Separation, Together, disjoint
 from .overlap import Rules
 
@@ -64,20 +64,26 @@ def check_plan(
         PlanError: names the layer and the tensor that is lost.
     """
     arena = np.full(arena_bytes, -1, np.int64)
-    values: dict[str, int] = {}
+    values: dict[str, np.ndarray] = {}
 
     def write(offset: int, count: int, value: int, where: str) -> None:
         if offset < 0 or offset + count > arena_bytes:
             raise PlanError(f"{where} at {offset} leaves the arena of {arena_bytes} bytes")
         arena[offset : offset + count] = value
 
-    def store(tensor: str, value: int) -> None:
-        values[tensor] = value
+    def held(tensor: str) -> np.ndarray:
+        return arena[tensors[tensor] : tensors[tensor] + network.tensors[tensor].nbytes]
+
+    def store(tensor: str, value: int, kept: Sequence[tuple[int, int]] = ()) -> None:
+        """Writes all of a tensor but what lies between the given offsets from its beginning."""
+        before = held(tensor).copy()
         write(tensors[tensor], network.tensors[tensor].nbytes, value, tensor)
+        for low, high in kept:
+            held(tensor)[low:high] = before[low:high]
+        values[tensor] = held(tensor).copy()
 
     def require(tensor: str, where: str, spared: int = 0) -> None:
-        offset, count = tensors[tensor], network.tensors[tensor].nbytes
-        if np.any(arena[offset + spared : offset + count] != values[tensor]):
+        if np.any(held(tensor)[spared:] != values[tensor][spared:]):
             raise PlanError(f"{where}: {tensor} has been overwritten")
 
     def spared(layer: Layer, index: int, rule: Rules) -> int:
@@ -100,14 +106,14 @@ def check_plan(
     for tensor in network.inputs:
         store(tensor, len(values))
     for step, layer in enumerate(network.layers):
-        held = [name for name in layer.inputs if network.tensors[name].data is None]
-        if isinstance(layer, Reshape) and held:
+        moving = [name for name in layer.inputs if network.tensors[name].data is None]
+        if isinstance(layer, Reshape) and moving:
             # Nothing moves: the output is the input under another shape.
-            if tensors[layer.output] != tensors[held[0]]:
+            if tensors[layer.output] != tensors[moving[0]]:
                 raise PlanError(f"{layer.name}: the output isn't where the input is")
-            values[layer.output] = values[held[0]]
+            values[layer.output] = values[moving[0]]
         else:
-            store(layer.output, len(network.inputs) + 2 * step)
+            store(layer.output, len(network.inputs) + 2 * step, _unmoved(network, layer, tensors))
         if scratch.get(layer.name, 0):
             value = len(network.inputs) + 2 * step + 1
             write(scratches[layer.name], scratch[layer.name], value, f"scratch of {layer.name}")
@@ -121,3 +127,26 @@ def check_plan(
     for tensor in network.outputs:
         if network.tensors[tensor].data is None:
             require(tensor, "end of the run")
+
+
+def _unmoved(network: Network, layer: Layer, tensors: Mapping[str, int]) -> list[tuple[int, int]]:
+    """First and end byte, within its output, of what a Concat or Pad finds there already."""
+    found, offset = [], 0
+    output = network.output_of(layer)
+    whole = layer.axis if isinstance(layer, Concat) else 0
+    if isinstance(layer, Pad):
+        # Padded in one dimension only: what comes before it and is inside, counted in elements.
+        whole = next((d for d, widths in enumerate(layer.pads) if any(widths)), 0)
+        if any(any(widths) for widths in layer.pads[whole + 1 :]):
+            return []
+        offset = layer.pads[whole][0] * output.nbytes // output.shape[whole]
+    elif not isinstance(layer, Concat):
+        return []
+    if any(size != 1 for size in output.shape[:whole]):
+        return []
+    for name in layer.inputs:
+        size = network.tensor(name).nbytes
+        if tensors.get(name) == tensors[layer.output] + offset:
+            found.append((offset, offset + size))
+        offset += size
+    return found

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..kernels.base import Configuration
 from ..kernels.registry import Selected
 from ..network import Network
 from ..network.macs import network_macs
+from .lifetimes import joinable
 from .overlap import Rules
 from .plan import MemoryPlan
 from .relief import Option, plan_with_options
@@ -43,7 +44,8 @@ def plan_selected(
     """The smallest plan, and the kernels with configurations whose scratch fits into it.
 
     Configurations differ from the given ones only where the arena gets smaller by it, and together
-    they cost at most ALLOWANCE more instructions.
+    they cost at most ALLOWANCE more instructions. Operands are written into the outputs of Concat
+    and Pad layers at once unless the arena gets larger by it.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -61,12 +63,38 @@ def plan_selected(
             )
             for configuration, cost in ways
         ]
-    plan, chosen = plan_with_options(network, options, int(ALLOWANCE * network_macs(network)))
+    allowance = int(ALLOWANCE * network_macs(network))
+    plan, chosen = _joined(
+        network, lambda names: plan_with_options(network, options, allowance, names)
+    )
     picked = [
         Selected(s.layer, s.kernel, configurations[s.layer.name][chosen[s.layer.name]])
         for s in selected
     ]
     return picked, plan
+
+
+_Plan = tuple[MemoryPlan, dict[str, int]]
+
+
+def _joined(network: Network, planned: Callable[[Collection[str]], _Plan]) -> _Plan:
+    """The smallest of the plans by the layers whose operands are written into their output at once.
+
+    An operand that lies in the output keeps the whole output's memory from the time it is written,
+    so that fewer of them may be better: they are left out one by one while that helps.
+    """
+    names = list(joinable(network))
+    best = planned(names)
+    if names:
+        separate = planned(())
+        for name in names:
+            found = planned([other for other in names if other != name])
+            if found[0].arena_bytes < best[0].arena_bytes:
+                names.remove(name)
+                best = found
+        if separate[0].arena_bytes < best[0].arena_bytes:
+            best = separate
+    return best
 
 
 def _rules(network: Network, selected: Selected, configuration: Configuration) -> Rules:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
-from ..network import Network, Reshape
-from .buffer import Buffer
+from ..network import Concat, Layer, Network, Pad, Reshape
+from .buffer import ALIGNMENT, Buffer
 
 
 def scratch_name(network: Network, layer: str) -> str:
@@ -17,8 +19,39 @@ def scratch_name(network: Network, layer: str) -> str:
     return name
 
 
-def views(network: Network) -> dict[str, str]:
-    """Each activation tensor to the first one that has the same bytes: a Reshape moves nothing."""
+class View(NamedTuple):
+    """Where a tensor's bytes are: in a buffer, `offset` bytes from its beginning."""
+
+    buffer: str
+    offset: int = 0
+
+
+def views(network: Network, joined: Collection[str] = ()) -> dict[str, View]:
+    """Each activation tensor to its place: a buffer has the name of the first tensor that fills it.
+
+    A Reshape moves nothing, so its output is where its input is. The operands of the Concat and Pad
+    layers in `joined` that can be are written where these layers want them; see `joinable`.
+    """
+    first = _first(network)
+    inside = {
+        operand: (layer.output, offset)
+        for layer in network.layers
+        if layer.name in joined
+        for operand, offset in joinable(network).get(layer.name, {}).items()
+    }
+
+    def place(tensor: str) -> View:
+        if tensor not in inside:
+            return View(tensor)
+        whole, offset = inside[tensor]
+        around = place(first[whole])
+        return View(around.buffer, around.offset + offset)
+
+    return {tensor: place(root) for tensor, root in first.items()}
+
+
+def _first(network: Network) -> dict[str, str]:
+    """Each activation tensor to the first one that has the same bytes."""
     first: dict[str, str] = {name: name for name in network.inputs}
     for layer in network.layers:
         # A layer whose input is streamed has none here.
@@ -27,29 +60,75 @@ def views(network: Network) -> dict[str, str]:
     return first
 
 
-def lifetimes(network: Network, scratch: Mapping[str, int]) -> tuple[list[Buffer], dict[str, str]]:
-    """Buffers of a network, and for each activation tensor the name of the buffer that holds it.
+def joinable(network: Network) -> dict[str, dict[str, int]]:
+    """The Concat and Pad layers some of whose operands may be written into the output at once.
+
+    Each layer's name to those operands (the first tensor of a chain of reshapes) and their places,
+    in bytes from the output's beginning. They must be one piece there, which the words of an
+    operand's kernel can be aligned in, and nobody else's: inputs and outputs of the network are
+    where the caller wants them.
+    """
+    first = _first(network)
+    ends = {first[name] for name in (*network.inputs, *network.outputs) if name in first}
+    taken: set[str] = set()
+    found: dict[str, dict[str, int]] = {}
+    for layer in network.layers:
+        for index, offset in pieces(network, layer):
+            operand = first.get(layer.inputs[index])
+            if operand is None or operand in ends or operand in taken or offset % ALIGNMENT:
+                continue
+            taken.add(operand)
+            found.setdefault(layer.name, {})[operand] = offset
+    return found
+
+
+def pieces(network: Network, layer: Layer) -> Iterator[tuple[int, int]]:
+    """The operands (by index) that are one piece of a layer's output, and where, in bytes."""
+    if isinstance(layer, Concat):
+        if math.prod(network.output_of(layer).shape[: layer.axis]) == 1:
+            offset = 0
+            for index, name in enumerate(layer.inputs):
+                yield index, offset
+                offset += network.tensor(name).nbytes
+    elif isinstance(layer, Pad):
+        shape, pads = network.input_of(layer).shape, layer.pads
+        padded = [d for d, widths in enumerate(pads) if any(widths)]
+        # All before the padded dimension has one element, so what is inside isn't interrupted.
+        if len(padded) == 1 and math.prod(shape[: padded[0]]) == 1:
+            each = network.input_of(layer).nbytes // shape[padded[0]]
+            yield 0, pads[padded[0]][0] * each
+
+
+def lifetimes(
+    network: Network, scratch: Mapping[str, int], joined: Collection[str] = ()
+) -> tuple[list[Buffer], dict[str, View]]:
+    """Buffers of a network, and for each activation tensor the place that holds it.
 
     Steps are the indices of layers. `scratch` maps layers' names to bytes; absent means none.
     Inputs are live from step 0, since the caller fills all of them before the run; outputs to the
-    last step. A Reshape's output lies in its input's buffer. Constants are in flash and have none.
+    last step. Constants are in flash and have no buffer. `joined` is as in `views`.
     """
-    view = views(network)
-    last = dict.fromkeys(network.inputs, 0)
+    view = views(network, joined)
+    last = dict.fromkeys((view[name].buffer for name in network.inputs), 0)
     first = dict(last)
     end = len(network.layers) - 1
     for step, layer in enumerate(network.layers):
         for name in (*layer.inputs, layer.output):
             if name in view:
-                last[view[name]] = step
-        first.setdefault(view[layer.output], step)
+                last[view[name].buffer] = step
+        first.setdefault(view[layer.output].buffer, step)
     for name in network.outputs:
         if name in view:
-            last[view[name]] = end
+            last[view[name].buffer] = end
 
     buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n]) for n in first]
-    for step, layer in enumerate(network.layers):
-        if scratch.get(layer.name, 0):
-            name = scratch_name(network, layer.name)
-            buffers.append(Buffer(name, scratch[layer.name], step, step))
-    return buffers, view
+    return buffers + scratch_buffers(network, scratch), view
+
+
+def scratch_buffers(network: Network, scratch: Mapping[str, int]) -> list[Buffer]:
+    """The scratch of each layer that has some; `scratch` is as in `lifetimes`."""
+    return [
+        Buffer(scratch_name(network, layer.name), scratch[layer.name], step, step)
+        for step, layer in enumerate(network.layers)
+        if scratch.get(layer.name, 0)
+    ]

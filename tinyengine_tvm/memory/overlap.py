@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..network import Network
 from .buffer import Buffer, Together, disjoint
-from .lifetimes import scratch_name
+from .lifetimes import View, scratch_name
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,38 @@ class Sharing:
 def sharing(
     network: Network,
     buffers: list[Buffer],
-    aliases: Mapping[str, str],
+    aliases: Mapping[str, View],
     rules: Mapping[str, Rules],
 ) -> Sharing:
     """Which buffers may overlap: a layer's output or scratch and an operand that dies there."""
     of_name = {b.name: b for b in buffers}
     leads: dict[tuple[str, str], int] = {}
     together: set[tuple[str, str]] = set()
+    # Live to the last step and not dead after it.
+    kept = {aliases[n].buffer for n in network.outputs if n in aliases}
     for step, layer in enumerate(network.layers):
         rule = rules.get(layer.name, Rules())
-        output = aliases[layer.output]
+        output, offset = aliases[layer.output]
+        end = offset + network.output_of(layer).nbytes
         scratch = of_name.get(scratch_name(network, layer.name))
-        for name in {aliases[n] for n in layer.inputs if n in aliases}:
-            indices = [i for i, n in enumerate(layer.inputs) if aliases.get(n) == name]
+        for name in {aliases[n].buffer for n in layer.inputs if n in aliases}:
+            indices = [i for i, n in enumerate(layer.inputs) if _lies_in(aliases.get(n), name)]
             # Output and operand in one buffer is a view, and later readers keep an operand alive.
-            if name == output or of_name[name].last != step or of_name[output].first != step:
+            if name == output or name in kept or of_name[name].last != step or of_name[output].first != step:
+                continue
+            # A buffer that holds more than the operand isn't dead as a whole.
+            if any(network.tensor(layer.inputs[i]).nbytes < of_name[name].size for i in indices):
                 continue
             if all(i in rule.operands for i in indices):
                 allowed = min(rule.operands[i] for i in indices)
-                leads[output, name] = max(0, of_name[output].size - allowed)
-            if all(i in rule.in_place for i in indices):
+                # What the buffer has beyond this layer's output isn't written before the next one.
+                leads[output, name] = max(offset, end - allowed)
+            if all(i in rule.in_place for i in indices) and offset == 0:
                 together.update([(output, name), (name, output)])
             if scratch is not None and indices == [0] and rule.scratch:
                 leads[scratch.name, name] = max(0, scratch.size - rule.scratch)
     return Sharing(leads, frozenset(together))
+
+
+def _lies_in(view: View | None, buffer: str) -> bool:
+    return view is not None and view.buffer == buffer

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..network import Network
 from .buffer import Buffer
 from .check import check_placement, check_plan
-from .lifetimes import lifetimes, scratch_name
+from .lifetimes import View, lifetimes, scratch_name
 from .overlap import Rules, sharing
 from .placement import Placement, place
 
@@ -21,8 +21,8 @@ class MemoryPlan:
     placement: Placement
     """`lower_bound` counts, where kernels allow overlap, only the bytes that can't be shared."""
     buffers: tuple[Buffer, ...]
-    aliases: dict[str, str]
-    """Activation tensor to the buffer that holds it."""
+    aliases: dict[str, View]
+    """Activation tensor to its place in the buffer that holds it."""
     scratch: dict[str, str]
     """Layer to its scratch buffer, for the layers that have one."""
     steps: dict[str, int]
@@ -39,7 +39,8 @@ class MemoryPlan:
 
     def offset_of(self, tensor: str) -> int:
         """Offset of an activation tensor. KeyError for a constant, which isn't in the arena."""
-        return self.placement.offsets[self.aliases[tensor]]
+        place = self.aliases[tensor]
+        return self.placement.offsets[place.buffer] + place.offset
 
     def scratch_offset(self, layer: str) -> int:
         """Offset of a layer's scratch. KeyError for a layer without."""
@@ -52,7 +53,7 @@ class MemoryPlan:
         """
         owner = {name: layer for layer, name in self.scratch.items()}
         written = {layer.output: layer.name for layer in network.layers}
-        outputs = {self.aliases.get(name) for name in network.outputs}
+        outputs = {self.aliases[name].buffer for name in network.outputs if name in self.aliases}
         for b in self.buffers:
             if b.name in owner:
                 yield b, "scratch", owner[b.name]
@@ -79,11 +80,15 @@ class MemoryPlan:
 
 
 def plan_memory(
-    network: Network, scratch: Mapping[str, int], rules: Mapping[str, Rules] | None = None
+    network: Network,
+    scratch: Mapping[str, int],
+    rules: Mapping[str, Rules] | None = None,
+    joined: Collection[str] = (),
 ) -> MemoryPlan:
     """Places all activations and scratch of a network; `scratch` maps layers' names to bytes.
 
     `rules` maps layers' names to what their kernels allow to overlap; absent means nothing.
+    `joined` names layers whose operands are written into their output at once; see `views`.
 
     The plan has been checked, buffer by buffer and by replaying the network on it.
 
@@ -91,7 +96,7 @@ def plan_memory(
         PlanError: the plan is wrong, which is a defect of the planner.
     """
     rules = rules or {}
-    buffers, aliases = lifetimes(network, scratch)
+    buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
     plan = MemoryPlan(
         place(buffers, shared.separation, together=shared.together),

@@ -8,13 +8,13 @@ leaves the network slower than allowed, the arena grows until enough layers have
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..network import Network
 from .bound import lower_bound
 from .buffer import Buffer, align_up
-from .lifetimes import lifetimes
+from .lifetimes import lifetimes, scratch_buffers
 from .overlap import Rules, sharing
 from .plan import MemoryPlan, checked, plan_memory
 
@@ -36,9 +36,11 @@ Options = Mapping[str, Sequence[Option]]
 
 
 def plan_with_options(
-    network: Network, options: Options, allowance: int
+    network: Network, options: Options, allowance: int, joined: Collection[str] = ()
 ) -> tuple[MemoryPlan, dict[str, int]]:
     """The smallest plan that costs at most `allowance` instructions, and each layer's option.
+
+    `joined` names layers whose operands are written into their output at once; see `views`.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -49,16 +51,16 @@ def plan_with_options(
         for name, choices in options.items()
     }
     if all(options[name][i].scratch == options[name][0].scratch for name, i in light.items()):
-        return plan_memory(network, *_arguments(options, first)), first
-    plan = plan_memory(network, *_arguments(options, light))
+        return plan_memory(network, *_arguments(options, first), joined), first
+    plan = plan_memory(network, *_arguments(options, light), joined)
     scratch, rules = _arguments(options, first)
-    buffers, aliases = lifetimes(network, scratch)
+    buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
     grown = _grow(network, plan, options, light, allowance)
     if grown is None or grown[0].arena_bytes > lower_bound(
         buffers, shared.separation, shared.together
     ):
-        preferred = plan_memory(network, scratch, rules)
+        preferred = plan_memory(network, scratch, rules, joined)
         if grown is None or preferred.arena_bytes <= grown[0].arena_bytes:
             return preferred, first
     return grown
@@ -147,8 +149,10 @@ def _with_scratch(
 ) -> MemoryPlan:
     """The plan with the scratch of these options at these offsets."""
     scratch, rules = _arguments(options, picked)
-    buffers, aliases = lifetimes(network, scratch)
-    shared = sharing(network, buffers, aliases, rules)
+    planned = set(plan.scratch.values())
+    buffers = [b for b in plan.buffers if b.name not in planned]
+    buffers += scratch_buffers(network, scratch)
+    shared = sharing(network, buffers, plan.aliases, rules)
     offsets = dict(plan.placement.offsets)
     for layer, name in plan.scratch.items():
         offsets[name] = places[layer]

@@ -22,7 +22,7 @@ def operator_graph(
     rules: Mapping[str, Rules] | None = None,
 ) -> OperatorGraph:
     """The layers of a network as operators; tensors that are views of one another are one value."""
-    view = views(network)
+    view = {name: place.buffer for name, place in views(network).items()}
     writer = {layer.output: layer.name for layer in network.layers}
     operators = []
     for layer in network.layers:
