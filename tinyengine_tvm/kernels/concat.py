@@ -20,8 +20,8 @@ def reference(network: Network, layer: Concat, inputs: list[np.ndarray]) -> np.n
 TEXT = """\
 static void @NAME@(const void *x, int32_t runs, int32_t run, int32_t pitch, void *y)
 {
-    const int8_t *from = x;
-    int8_t *to = y;
+    const int8_t *from = (const int8_t *)x;
+    int8_t *to = (int8_t *)y;
     for (int32_t i = 0; i < runs; ++i) {
         memcpy(to + i * pitch, from + i * run, (size_t)run);
     }
