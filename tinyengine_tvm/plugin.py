@@ -7,7 +7,7 @@ function, with its kernels and a plan of memory of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,11 +17,12 @@ from .network import Mode, Network, Quantisation, Reshape
 from .targets import get_target
 
 if TYPE_CHECKING:
+    from .api import Artifact
     from .dialects.tree import Graph, Value
 
 TARGET, MODE = "tinyengine.target", "tinyengine.mode"
 """Attributes of a region."""
-_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
+C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
 
 
 def check_options(target: str, mode: str | None) -> None:
@@ -80,7 +81,7 @@ class Region:
         """
         ports = [("input", i, p) for i, p in enumerate(self.inputs)]
         ports += [("output", i, p) for i, p in enumerate(self.outputs)]
-        parameters = [f"{_TYPES[port.dtype]} *{kind}_{i}" for kind, i, port in ports]
+        parameters = [f"{C_TYPES[port.dtype]} *{kind}_{i}" for kind, i, port in ports]
         before, after = [], []
         for kind, i, port in ports:
             here = f"{kind}s.{port.field}"
@@ -125,21 +126,29 @@ def compiled_region(graph: Graph, symbol: str, target: str, mode: Mode) -> Regio
     name = symbol.removeprefix("tvmgen_")
     network = lower(_described(graph), name, mode)
     artifact = compile_network(network, target=target, name=name)
+    types = [[value.dtype for value in group] for group in (graph.inputs, graph.outputs)]
+    return region_of(artifact, symbol, *types)
 
-    def ports(kind: str, values: tuple[Value, ...]) -> tuple[Port, ...]:
+
+def region_of(
+    artifact: Artifact, symbol: str, inputs: Sequence[str], outputs: Sequence[str]
+) -> Region:
+    """A compiled network as a region, whose tensors have these types in TVM."""
+
+    def ports(kind: str, types: Sequence[str]) -> tuple[Port, ...]:
         facts = artifact.metadata[kind]
         return tuple(
-            Port(str(fact["field"]), value.dtype, int(fact["bytes"]))
-            for fact, value in zip(facts, values, strict=True)
+            Port(str(fact["field"]), dtype, int(fact["bytes"]))
+            for fact, dtype in zip(facts, types, strict=True)
         )
 
     return Region(
         symbol,
-        name,
+        artifact.name,
         artifact.files["model.h"].decode(),
         artifact.files["model.c"].decode(),
-        ports("inputs", graph.inputs),
-        ports("outputs", graph.outputs),
+        ports("inputs", inputs),
+        ports("outputs", outputs),
     )
 
 

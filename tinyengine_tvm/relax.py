@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import TinyEngineError
 from .network import Mode
 from .plugin import (
+    C_TYPES,
     MODE,
     TARGET,
     Port,
@@ -112,7 +113,6 @@ def generate(function: relax.Function) -> str:
             portable kernels and the arithmetic of ONNX.
     """
     from .dialects.relax import read_function
-    from .emit.source import helper_text
 
     attributes = function.attrs
     target = str(attributes[TARGET]) if TARGET in attributes else "host"
@@ -121,6 +121,13 @@ def generate(function: relax.Function) -> str:
     region = compiled_region(
         read_function(function), symbol, target, "tflite" if tflite else "onnx"
     )
+    return source_text(region)
+
+
+def source_text(region: Region) -> str:
+    """What `generate` gives, for a region that is compiled."""
+    from .emit.source import helper_text
+
     # Fields and places in the arena are void *, which C++ doesn't convert.
     header = re.sub(r"^    void \*(\w+);$", r"    te_pointer \1;", region.header, flags=re.M)
     source = region.source.replace('#include "model.h"\n', "", 1)
@@ -156,8 +163,7 @@ def _wrapper(region: Region) -> str:
         )
         lines.append(f"if (tensor_{i} == NULL) {{")
         lines += _failure(region, f"argument {i}: {_wanted(port, size)}")
-    types = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
-    given = ", ".join(f"({types[port.dtype]} *)tensor_{i}" for i, port in enumerate(ports))
+    given = ", ".join(f"({C_TYPES[port.dtype]} *)tensor_{i}" for i, port in enumerate(ports))
     lines += [
         "}",
         "(void)self;",

@@ -70,10 +70,14 @@ def _shape(expression: Any, where: str) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _value(variable: relax.Var) -> Value:
-    where = f"tensor '{variable.name}'"
-    shape = _shape(variable, where)
-    return Value(variable.name, shape, str(variable.ty.dtype))
+def _value(variable: relax.Var, taken: set[str]) -> Value:
+    """The value of a variable, named after it; names in Relax aren't unique, values' are."""
+    shape = _shape(variable, f"tensor '{variable.name}'")
+    name = str(variable.name)
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return Value(name, shape, str(variable.ty.dtype))
 
 
 class _Reader:
@@ -135,10 +139,10 @@ def read_composite(function: relax.Function) -> Graph:
     Raises:
         ModelError: a shape is dynamic.
     """
-    inputs = tuple(_value(parameter) for parameter in function.params)
+    taken: set[str] = set()
+    inputs = tuple(_value(parameter, taken) for parameter in function.params)
     root = _inside(function, inputs)
-    shape = _shape(function.body.body, "the result of a composite")
-    result = Value("result", shape, root.dtype)
+    result = _value(function.body.body, taken)
     composite = _composite_name(function)
     names = tuple(value.name for value in inputs)
     unknown = (None,) * len(inputs)
@@ -165,13 +169,13 @@ def arithmetic_of(module: tvm.IRModule) -> Mode:
 
 
 def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any) -> Graph:
-    inputs = tuple(_value(parameter) for parameter in function.params)
+    taken: set[str] = set()
+    inputs = tuple(_value(parameter, taken) for parameter in function.params)
     values: dict[relax.Var, Expression] = dict(zip(function.params, inputs, strict=True))
     tuples: dict[relax.Var, relax.Tuple] = {}
     functions: dict[relax.Var, relax.Function] = {}
     reader = _Reader(values)
     calls: list[Call] = []
-    taken = {value.name for value in inputs}
 
     for block in function.body.blocks:
         for binding in block.bindings:
@@ -191,12 +195,7 @@ def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any
             if not hasattr(variable.ty, "shape"):
                 raise ModelError(f"'{variable.name}' isn't a tensor; such models aren't supported")
             composite, root = _composite(_callee(expr, module, functions), expr, reader)
-            result = _value(variable)
-            name = result.name
-            while name in taken:
-                name += "_"
-            taken.add(name)
-            result = Value(name, result.shape, result.dtype)
+            result = _value(variable, taken)
             values[variable] = result
             calls.append(Call(composite, root, result))
 

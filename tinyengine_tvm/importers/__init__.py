@@ -35,8 +35,8 @@ def import_network(
             QDQ form, or of Relay in QDQ form or with operators of the qnn dialect.
         name: name of the network, a C identifier.
         interface: "int8" takes QUANTIZE off the inputs and DEQUANTIZE off the outputs.
-        mode: the arithmetic; by default "tflite" for .tflite and for modules with operators of the
-            qnn dialect, "onnx" for everything else.
+        mode: the arithmetic; by default "tflite" for .tflite, for modules with operators of the qnn
+            dialect and for Relax modules with convolutions or pools in NHWC; "onnx" for others.
         dialect: "relax" or "relay"; by default the module's, or that of the TVM installed.
 
     Returns:
@@ -72,6 +72,7 @@ def import_network(
 
             from ..dialects import relax
 
+            default = default or relax.arithmetic_of(module)
             graph = relax.read(partition.partition(module))
-        network = lower(graph, name, mode or default or "onnx")
+        network = lower(graph, name, mode or default)
     return strip_float_interface(network) if interface == "int8" else network
