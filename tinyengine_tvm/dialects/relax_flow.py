@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tvm
@@ -218,8 +218,8 @@ def _with_body(function: relax.Function, body: Any) -> relax.Function:
     )
 
 
-def finished(module: tvm.IRModule) -> tvm.IRModule:
-    """The module, normalised and checked."""
-    module = relax.transform.Normalize()(module)
+def finished(module: tvm.IRModule, functions: Mapping[tvm.ir.GlobalVar, Any]) -> tvm.IRModule:
+    """The module with these functions, normalised and checked."""
+    module = relax.transform.Normalize()(tvm.IRModule(functions, attrs=module.attrs))
     relax.analysis.well_formed(module)
     return module
