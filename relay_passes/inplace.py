@@ -50,4 +50,4 @@ class InplaceDepthwise:
             names = [n for flow in dialect.flows(module, function) for n in inplace_steps(flow)]
             if names:
                 functions[variable] = dialect.with_marks(function, module, names)
-        return dialect.finished(tvm.IRModule(functions, attrs=module.attrs))
+        return dialect.finished(module, functions)

@@ -56,7 +56,7 @@ def rebuilt(
         elif isinstance(expr, relay.Tuple):
             made[expr] = relay.Tuple([new(f) for f in expr.fields], expr.span)
         else:
-            made[expr] = relay.TupleGetItem(new(expr.tuple_value), expr.index, expr.span)
+            made[expr] = relay.TupleGetItem(new(expr.tuple_value), expr.index)
     return new(body)
 
 
@@ -69,10 +69,3 @@ def inlined(function: Any, operands: Sequence[Any]) -> Any:
     """What a function computes from these operands."""
     arguments = dict(zip(function.params, operands, strict=True))
     return rebuilt(function.body, same_call, arguments)
-
-
-def with_body(function: Any, body: Any) -> Any:
-    """The function with another body, its result's type left to be inferred."""
-    return relay.Function(
-        function.params, body, None, function.type_params, function.attrs, function.span
-    )

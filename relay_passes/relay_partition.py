@@ -14,8 +14,10 @@ import tvm
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, is_tuple, wildcard
 
+from tinyengine_tvm.dialects.relay_build import function_like, module_like
+
 from .patterns import PREFIX, Language, composites
-from .relay_graph import inlined, rebuilt, same_call, with_body
+from .relay_graph import inlined, rebuilt, same_call
 from .relay_sink_dequantize import sink_dequantize
 
 COMPILER = "tinyengine"
@@ -108,8 +110,8 @@ def _released(takes: Callable[[relay.Function], bool] | None) -> tvm.transform.P
     def run(module: tvm.IRModule, _: Any) -> tvm.IRModule:
         if takes is None:
             return module
-        result = tvm.IRModule(module.functions, module.type_definitions, attrs=module.attrs)
-        result["main"] = with_body(module["main"], rebuilt(module["main"].body, replace))
+        result, main = module_like(module), module["main"]
+        result["main"] = function_like(main, rebuilt(main.body, replace), typed=False)
         return relay.transform.InferType()(result)
 
     return tvm.ir.transform.module_pass(run, opt_level=0, name="ReleaseComposites")

@@ -10,7 +10,9 @@ import tvm
 from tvm import relay
 from tvm.relay.build_module import bind_params_by_name
 
-from .relay_graph import inlined, rebuilt, same_call, with_body
+from tinyengine_tvm.dialects.relay_build import function_like, module_like
+
+from .relay_graph import inlined, rebuilt, same_call
 from .relay_partition import COMPILER, composite_of
 
 Generator = Callable[[relay.Function], str]
@@ -19,7 +21,7 @@ Generator = Callable[[relay.Function], str]
 
 def bound(module: tvm.IRModule, params: Mapping[str, Any]) -> tvm.IRModule:
     """The module with these arrays in place of main's parameters; the one given stays."""
-    result = tvm.IRModule(module.functions, module.type_definitions, attrs=module.attrs)
+    result = module_like(module)
     result["main"] = bind_params_by_name(module["main"], dict(params))
     return result
 
@@ -58,13 +60,13 @@ def keep(
         return same_call(call, operands)
 
     functions = {v: f for v, f in module.functions.items() if v not in dropped}
-    result = tvm.IRModule(functions, module.type_definitions, attrs=module.attrs)
+    result = module_like(module, functions)
     for variable, function in kept.items():
         for name, value in attributes.items():
             function = function.with_attr(name, value)
         result[variable] = function
     main = module.get_global_var("main")
-    result[main] = with_body(module[main], rebuilt(module[main].body, replace))
+    result[main] = function_like(module[main], rebuilt(module[main].body, replace), typed=False)
     return relay.transform.InferType()(result)
 
 

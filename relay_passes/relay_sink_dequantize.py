@@ -10,6 +10,7 @@ import numpy as np
 import tvm
 from tvm import relay
 
+from tinyengine_tvm.dialects.relay_build import function_like, module_like
 from tinyengine_tvm.dialects.relay_order import LAST, span_of
 from tinyengine_tvm.dialects.relay_words import operator
 
@@ -23,12 +24,8 @@ def sink_dequantize(module: tvm.IRModule, _: Any) -> tvm.IRModule:
 
     Types have to be inferred before, and again after.
     """
-    result = tvm.IRModule(module.functions, module.type_definitions, attrs=module.attrs)
-    main = module["main"]
-    body = _Rewriter().run(main.body)
-    result["main"] = relay.Function(
-        main.params, body, main.ret_type, main.type_params, main.attrs, main.span
-    )
+    result, main = module_like(module), module["main"]
+    result["main"] = function_like(main, _Rewriter().run(main.body))
     return result
 
 
@@ -53,7 +50,7 @@ class _Rewriter(Sinking):
                     self._types[self.replacement[value]] = str(kind.dtype)
             elif isinstance(value, relay.TupleGetItem):
                 source = self.used(value.tuple_value)
-                self.replacement[value] = relay.TupleGetItem(source, value.index, value.span)
+                self.replacement[value] = relay.TupleGetItem(source, value.index)
             # Tuples are built where they are used.
         self.span = span_of(LAST)
         return self.used(body)

@@ -38,4 +38,4 @@ class MemoryAwareSchedule:
             flows = dialect.flows(module, functions[variable])
             orders = [best_order(operator_graph(flow)).names for flow in flows]
             functions[variable] = dialect.in_order(functions[variable], module, orders)
-        return dialect.finished(tvm.IRModule(functions, attrs=module.attrs))
+        return dialect.finished(module, functions)

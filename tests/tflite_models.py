@@ -59,18 +59,21 @@ def run_tflite_micro(model: bytes, inputs: Sequence[np.ndarray]) -> list[np.ndar
     return [np.array(interpreter.get_output(i)) for i in range(subgraph.OutputsLength())]
 
 
-def write_tflite(network: Network) -> bytes:
+def write_tflite(network: Network, free: Sequence[int] = ()) -> bytes:
     """A .tflite file of this network.
+
+    `free` are the dimensions that its activations' signatures leave open, where they have them.
 
     Raises:
         ValueError: a layer has a clamp, a padding or an index map that TFLite can't express.
     """
-    return _Writer(network).model()
+    return _Writer(network, free).model()
 
 
 class _Writer:
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, free: Sequence[int] = ()) -> None:
         assert network.mode == "tflite"
+        self.free = free
         self.network = network
         self.builder = flatbuffers.Builder(1 << 16)
         self.buffers = [b""]
@@ -171,6 +174,9 @@ class _Writer:
             tflite.QuantizationParametersAddQuantizedDimension(b, dimension)
             parameters = tflite.QuantizationParametersEnd(b)
         shape_vector, label = self._ints(shape), b.CreateString(name)
+        signature = None
+        if self.free and data is None:
+            signature = self._ints([-1 if i in self.free else d for i, d in enumerate(shape)])
         tflite.TensorStart(b)
         tflite.TensorAddShape(b, shape_vector)
         tflite.TensorAddType(b, _TYPES[dtype])
@@ -178,6 +184,8 @@ class _Writer:
         tflite.TensorAddName(b, label)
         if parameters is not None:
             tflite.TensorAddQuantization(b, parameters)
+        if signature is not None:
+            tflite.TensorAddShapeSignature(b, signature)
         self.tensors.append(tflite.TensorEnd(b))
         return len(self.tensors) - 1
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,6 +75,30 @@ class Artifact:
             if temporary is not None and temporary.exists():
                 shutil.rmtree(temporary)
         self.directory = final
+        return final
+
+    def save_archive(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the Model Library Format archive alone, to a file that doesn't exist yet.
+
+        Raises:
+            TinyEngineError: the file exists, or can't be written.
+        """
+        final = Path(path)
+        require_free_archive(final)
+        temporary = None
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            number, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.parent)
+            temporary = Path(name)
+            with os.fdopen(number, "wb") as file:
+                file.write(self.files[f"{self.name}.tar"])
+            temporary.chmod(0o644)
+            temporary.rename(final)
+        except OSError as error:
+            raise TinyEngineError(f"can't write '{final}': {error.strerror}") from error
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
         return final
 
     def save_copy(self, directory: str | os.PathLike[str]) -> Path:
@@ -163,6 +187,14 @@ def require_free_folder(folder: Path) -> None:
         )
 
 
+def require_free_archive(path: Path) -> None:
+    """Raises TinyEngineError unless `path` ends in .tar and nothing is there."""
+    if path.suffix != ".tar":
+        raise TinyEngineError(f"'{path}' is no name of a .tar file, which the archive is")
+    if path.exists():
+        raise TinyEngineError(f"'{path}' exists; remove it or choose another name")
+
+
 def compile_model(
     model: Any,
     *,
@@ -176,6 +208,7 @@ def compile_model(
     mac_factor: float = MAC_FACTOR,
     stream_input: bool = False,
     dialect: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
     records: str | os.PathLike[str] | None = None,
     check: bool = False,
 ) -> Artifact:
@@ -194,6 +227,7 @@ def compile_model(
     `stream_input`: the run asks for the input a few rows at a time, through a callback.
     `dialect`: "relax" or "relay", TVM's graph dialect to import a file through; the C is the same.
     By default that of the TVM that is installed.
+    `input_shapes`: shapes by name of inputs that have none, or not every size, in the file.
     `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
     measured for it, and the default where none was.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
@@ -211,7 +245,9 @@ def compile_model(
             f"name '{name}' is no C identifier in lower case; use letters, digits and underscores"
         )
     get_target(target)
-    network = import_network(model, name=name, interface=interface, dialect=dialect)
+    network = import_network(
+        model, name=name, interface=interface, dialect=dialect, input_shapes=input_shapes
+    )
     return compile_network(
         network,
         target=target,

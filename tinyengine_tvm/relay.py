@@ -13,23 +13,24 @@ one workspace: the array `tinyengine_workspace`, as large as the largest region 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from .dialects.lower import lower, read_as
-from .errors import ModelError, TinyEngineError
-from .network import Mode, Network, Quantisation, Reshape
-from .targets import get_target
+from .errors import TinyEngineError
+from .network import Mode
+from .plugin import (
+    MODE,
+    TARGET,
+    Region,
+    check_options,
+    compiled_region,
+    is_worth_a_region,
+    network_of,
+)
 
 if TYPE_CHECKING:
     import tvm
     from tvm import relay
-
-    from .dialects.tree import Graph
-
-TARGET, MODE = "tinyengine.target", "tinyengine.mode"
-"""Attributes of a region."""
 
 
 def partition_for_tinyengine(
@@ -57,9 +58,7 @@ def partition_for_tinyengine(
     """
     from .dialects.choice import dialect_of
 
-    get_target(target)
-    if mode is not None and mode not in get_args(Mode):
-        raise TinyEngineError(f"mode '{mode}'; choose tflite or onnx")
+    check_options(target, mode)
     if dialect_of(mod) != "relay":
         raise TinyEngineError("this isn't a Relay module; give what relay.frontend makes")
 
@@ -72,11 +71,10 @@ def partition_for_tinyengine(
     arithmetic: Mode = mode or arithmetic_of(mod)
 
     def takes(function: relay.Function) -> bool:
-        return _network(read_composite, function, arithmetic) is not None
+        return network_of(read_composite, function, arithmetic) is not None
 
     def wanted(function: relay.Function) -> bool:
-        network = _network(read_function, function, arithmetic)
-        return network is not None and not all(isinstance(x, Reshape) for x in network.layers)
+        return is_worth_a_region(network_of(read_function, function, arithmetic))
 
     register(generate)
     return keep(partition(mod, takes, mod_name), wanted, {TARGET: target, MODE: arithmetic})
@@ -88,18 +86,13 @@ def generate(function: relay.Function) -> str:
     Args:
         function: with the attributes that `partition_for_tinyengine` sets.
     """
-    from .api import compile_network
     from .dialects.relay import read_function
 
-    symbol = str(function.attrs["global_symbol"])
     mode: Mode = "tflite" if str(function.attrs[MODE]) == "tflite" else "onnx"
-    graph = read_function(function)
-    name = symbol.removeprefix("tvmgen_")
-    network = lower(_described(graph), name, mode)
-    files = compile_network(network, target=str(function.attrs[TARGET]), name=name).files
-    header, source = files["model.h"].decode(), files["model.c"].decode()
-    text = source.replace('#include "model.h"\n', header, 1)
-    return ARENA.format(name=name) + text + _entry(symbol, name, graph)
+    symbol, target = str(function.attrs["global_symbol"]), str(function.attrs[TARGET])
+    region = compiled_region(read_function(function), symbol, target, mode)
+    text = region.source.replace('#include "model.h"\n', region.header, 1)
+    return ARENA.format(name=region.name) + text + _workspace(region) + region.entry()
 
 
 ARENA = """\
@@ -110,47 +103,10 @@ ARENA = """\
 """
 
 
-def _entry(symbol: str, name: str, graph: Graph) -> str:
-    """The function that TVM calls: tensors one by one, outputs last."""
-    types = {"int8": "int8_t", "float32": "float"}
-    inputs = [f"{types[v.dtype]} *input_{i}" for i, v in enumerate(graph.inputs)]
-    outputs = [f"{types[v.dtype]} *output_{i}" for i, v in enumerate(graph.outputs)]
-
-    def names(parameters: list[str]) -> str:
-        return ", ".join(parameter.split("*")[1] for parameter in parameters)
-
-    size = f"TVMGEN_{name.upper()}_ARENA_SIZE"
+def _workspace(region: Region) -> str:
+    size = region.arena_size
     return f"""
 #if {size}
 __attribute__((common, aligned(16))) uint8_t tinyengine_workspace[{size}];
 #endif
-
-int32_t {symbol}({", ".join(inputs + outputs)})
-{{
-    struct tvmgen_{name}_inputs inputs = {{ {names(inputs)} }};
-    struct tvmgen_{name}_outputs outputs = {{ {names(outputs)} }};
-    return tvmgen_{name}_run(&inputs, &outputs);
-}}
 """
-
-
-def _network(
-    read: Callable[[relay.Function], Graph], function: relay.Function, mode: Mode
-) -> Network | None:
-    """What a function computes, None where our kernels don't."""
-    try:
-        return lower(_described(read(function)), "region", mode)
-    except ModelError:
-        return None
-
-
-def _described(graph: Graph) -> Graph:
-    """The graph with a quantisation for every int8 input.
-
-    One that no operator reads with its scale is only moved and compared: any will do.
-    """
-    known = tuple(
-        stated or read_as(graph, value) or Quantisation(1.0, 0) if value.dtype == "int8" else None
-        for value, stated in zip(graph.inputs, graph.input_quantisations, strict=True)
-    )
-    return replace(graph, input_quantisations=known)

@@ -70,7 +70,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
     options = (
         "--target cortex-m7 --name kws --interface int8 --optimise size --dialect relax "
-        "--no-rewrite a --no-rewrite b --check"
+        "--no-rewrite a --no-rewrite b --check --input-shapes a:0:[1,9],b:[2]"
     )
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
     unset = {
@@ -79,6 +79,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
         "mac_factor": 1.15,
         "stream_input": False,
         "dialect": None,
+        "input_shapes": None,
         "records": None,
         "check": False,
     }
@@ -104,6 +105,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "disabled_rewrites": ("a", "b"),
                 **unset,
                 "dialect": "relax",
+                "input_shapes": {"a:0": (1, 9), "b": (2,)},
                 "check": True,
             },
         ),
@@ -152,3 +154,53 @@ def test_output_below_a_file(refused, calls, model):
 
 def test_progress_goes_to_no_pipe(tinyengine, calls, model, tmp_path):
     assert tinyengine("compile", model, "-o", tmp_path / "a").err == ""
+
+
+def test_the_archive_alone(tinyengine, calls, model, tmp_path):
+    path = tmp_path / "made" / "module.tar"
+    options = ("--output-format", "mlf")
+    result = tinyengine("compile", model, "-o", path, *options)
+    assert (result.code, result.err) == (0, "")
+    assert [p.name for p in path.parent.iterdir()] == ["module.tar"]
+    assert path.read_bytes() == artifact().files["net.tar"]
+    assert f"written to {path}" in " ".join(result.out.split())
+    result = tinyengine("compile", model, "-o", tmp_path / "b.tar", *options, "--json")
+    document = json.loads(result.out)
+    assert document.pop("archive") == str(tmp_path / "b.tar")
+    assert document == artifact().report
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("net", "no name of a .tar file"), ("old.tar", "exists; remove it")]
+)
+def test_places_where_no_archive_may_go(refused, calls, model, tmp_path, name, words):
+    (tmp_path / "old.tar").write_text("precious")
+    line = refused("compile", model, "-o", tmp_path / name, "--output-format", "mlf")
+    assert words in line
+    assert (tmp_path / "old.tar").read_text() == "precious"
+    assert calls == [] and not (tmp_path / "net").exists()
+    below = model / "x.tar"
+    assert "can't write" in refused("compile", model, "-o", below, "--output-format", "mlf")
+
+
+def test_a_layout_is_no_choice_of_the_users(refused, calls, model, tmp_path):
+    line = refused("compile", model, "-o", tmp_path / "net", "--desired-layout", "NHWC")
+    assert "NHWC" in line and "leave the option out" in line
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data", "write NAME:[SIZE,SIZE,...]"),
+        ("data:[1,x]", "write NAME:[SIZE,SIZE,...]"),
+        ("data:[1,2", "write NAME:[SIZE,SIZE,...]"),
+        ("data:[]", "write NAME:[SIZE,SIZE,...]"),
+        ("", "write NAME:[SIZE,SIZE,...]"),
+        ("a:[1] rest", "write NAME:[SIZE,SIZE,...]"),
+        ("a:[1] a:[2]", "'a' is given two shapes"),
+    ],
+)
+def test_shapes_written_wrongly(refused, calls, model, tmp_path, text, words):
+    assert words in refused("compile", model, "-o", tmp_path / "net", "--input-shapes", text)
+    assert calls == []

@@ -11,9 +11,9 @@ pytest.importorskip("tvm")
 import tvm
 from tvm import relax
 
+import tinyengine_tvm.relax
 from relay_passes.inplace import INPLACE, InplaceDepthwise
 from relay_passes.partition import partition
-from relay_passes.pipeline import register_pipeline
 from relay_passes.schedule import MemoryAwareSchedule, operator_graph
 from tests.onnx_models import samples, save
 from tinyengine_tvm.dialects import relax_flow
@@ -74,8 +74,8 @@ def test_in_a_sequence_and_as_a_pipeline() -> None:
     module = branches()
     passes = tvm.transform.Sequential([MemoryAwareSchedule(), relax.transform.LegalizeOps()])
     assert "sum" in [v.name_hint for v in passes(module).get_global_vars()]
-    register_pipeline()
-    register_pipeline()
+    tinyengine_tvm.relax.register()
+    tinyengine_tvm.relax.register()
     x = np.arange(8, dtype=np.float32).reshape(1, 8)
     np.testing.assert_array_equal(run(module, x, pipeline="tinyengine"), run(module, x))
 

@@ -105,7 +105,7 @@ def test_real_models_give_the_golden_outputs(model, shared_dir, tmp_path):
     assert (tmp_path / "parameters/default.params").stat().st_size < 100
 
 
-@pytest.mark.parametrize("case", ["residual-plain", "concat-symmetric"])
+@pytest.mark.parametrize("case", ["residual-plain", "concat-symmetric", "pools-unsigned"])
 def test_onnx_networks_give_what_compile_gives(case, onnx_networks, tmp_path):
     path = onnx_networks / f"{case}.onnx"
     module, params = relay.frontend.from_onnx(onnx.load(path))

@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
+import onnx
 import pytest
 import tvm
 from tvm import relay
 
+from relay_passes.inplace import InplaceDepthwise
 from relay_passes.relay_partition import partition, pattern_table
+from relay_passes.relay_plugin import regions
+from relay_passes.schedule import MemoryAwareSchedule
 from tests.relay.test_plugin import SCALE, convolution, module_of, zero
 from tinyengine_tvm.dialects.relay import read
 from tinyengine_tvm.dialects.tree import Call, Constant, walk
 from tinyengine_tvm.errors import ModelError, TinyEngineError, UnsupportedOperators
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.network import Add, Clip, Conv2D, DepthwiseConv2D, Requantize
+from tinyengine_tvm.relay import partition_for_tinyengine
 
 
 def weight_of(call: Call) -> np.ndarray:
@@ -163,3 +170,52 @@ def test_dynamic_shapes_are_refused():
 def test_relax_is_refused_with_a_reason(shared_models):
     with pytest.raises(TinyEngineError, match="too old for Relax"):
         import_network(shared_models / "ad01_int8.tflite", name="net", dialect="relax")
+
+
+def test_only_what_every_relay_has_is_used_to_build(monkeypatch):
+    """TVM 0.11 knows no span of a projection or function, nor a module made with attributes."""
+
+    def limited(kind: type, count: int) -> None:
+        original = kind.__init__
+
+        def init(self, *arguments, **named):
+            caller = sys._getframe(1).f_globals["__name__"]
+            if caller.startswith(("relay_passes", "tinyengine_tvm")):
+                assert len(arguments) <= count and not named, f"{kind.__name__} in {caller}"
+                seen.add(kind)
+            original(self, *arguments, **named)
+
+        monkeypatch.setattr(kind, "__init__", init)
+
+    seen: set[type] = set()
+    for kind, count in ((relay.TupleGetItem, 2), (relay.Function, 5), (tvm.IRModule, 2)):
+        limited(kind, count)
+
+    def build(x: relay.Expr) -> relay.Expr:
+        parts = relay.split(relay.abs(convolution(x, 4, 8, 1)), 2, axis=3)
+        whole = relay.concatenate([parts[1], parts[0]], axis=3)
+        return convolution(relay.nn.relu(whole), 8, 2, 2, groups=1)
+
+    module = module_of(build).with_attr("mine", tvm.runtime.convert("kept"))
+    passes = [MemoryAwareSchedule(), InplaceDepthwise()]
+    done = tvm.transform.Sequential(passes)(partition_for_tinyengine(module))
+    assert len(regions(done)) == 3
+    assert str(done.get_attr("mine")) == "kept"
+    import_network(module_of(two_branches), name="net")
+    assert seen == {relay.TupleGetItem, relay.Function, tvm.IRModule}
+
+
+def test_shapes_may_be_given_with_the_file(onnx_networks, tmp_path):
+    model = onnx.load(onnx_networks / "residual-plain.onnx")
+    shape = model.graph.input[0].type.tensor_type.shape
+    sizes = [dimension.dim_value for dimension in shape.dim]
+    for dimension in shape.dim[2:]:
+        dimension.dim_param = f"any_{dimension.dim_value}"
+    onnx.save(model, tmp_path / "open.onnx")
+    with pytest.raises(ModelError, match="--input-shapes"):
+        import_network(tmp_path / "open.onnx", name="net")
+    given = {"input": sizes}
+    network = import_network(tmp_path / "open.onnx", name="net", input_shapes=given)
+    fixed = import_network(onnx_networks / "residual-plain.onnx", name="net")
+    assert network.tensors.keys() == fixed.tensors.keys()
+    assert [t.shape for t in network.tensors.values()] == [t.shape for t in fixed.tensors.values()]

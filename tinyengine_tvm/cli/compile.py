@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..budget import parse_size
-from ..errors import ModelError
+from ..errors import ModelError, TinyEngineError
 from .terminal import JsonOption, console, facts, print_json, progress
 
 
@@ -28,6 +28,13 @@ class GraphDialect(str, Enum):
     RELAY = "relay"
 
 
+class OutputFormat(str, Enum):
+    """What a compile writes."""
+
+    FOLDER = "folder"
+    MLF = "mlf"
+
+
 class Optimise(str, Enum):
     """What a compile aims at."""
 
@@ -41,7 +48,10 @@ def compile_(
         Path, typer.Argument(metavar="MODEL", help="Int8 network: .tflite, or .onnx with QDQ.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="New or empty folder to write.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="New or empty folder to write, or a new .tar."
+        ),
     ],
     target: Annotated[
         str, typer.Option("--target", "-t", help="Core to compile for; see tinyengine targets.")
@@ -49,6 +59,21 @@ def compile_(
     name: Annotated[
         str, typer.Option("--name", help="Name in files and C functions: tvmgen_NAME_run.")
     ] = "net",
+    output_format: Annotated[
+        OutputFormat,
+        typer.Option(
+            "--output-format",
+            help="folder: all files. mlf: only the Model Library Format archive, as PATH.",
+        ),
+    ] = OutputFormat.FOLDER,
+    input_shapes: Annotated[
+        str | None,
+        typer.Option(
+            "--input-shapes",
+            metavar="NAME:[SIZE,...]",
+            help="Shapes of inputs that have none in the model, or not every size.",
+        ),
+    ] = None,
     interface: Annotated[
         Interface,
         typer.Option(
@@ -105,11 +130,12 @@ def compile_(
             "--check", help="Guard the arena around every layer, to find faults; slow code."
         ),
     ] = False,
+    desired_layout: Annotated[str | None, typer.Option("--desired-layout", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
 
-    NAME.tar holds the same in TVM's Model Library Format. DIR appears complete or not at all.
+    NAME.tar holds the same in TVM's Model Library Format. PATH appears complete or not at all.
 
     \b
     Examples:
@@ -119,14 +145,25 @@ def compile_(
       tinyengine compile model.tflite -o build/net --sram 64KiB --flash 512KiB
       tinyengine compile model.tflite -o build/net --optimise sram --stream-input
       tinyengine compile model.tflite -o build/net --records kws.jsonl
+      tinyengine compile model.onnx -o net.tar --output-format mlf
+      tinyengine compile model.onnx -o build/net --input-shapes "data:[1,3,96,96]"
     """
-    from ..api import compile_model, require_free_folder
+    from ..api import compile_model, require_free_archive, require_free_folder
+    from ..importers.input_shapes import parse_input_shapes
+
+    if desired_layout is not None:
+        raise TinyEngineError(
+            "--desired-layout isn't taken: all kernels work on NHWC, and models in another layout "
+            "are brought into it; leave the option out"
+        )
 
     if not model.is_file():
         problem = "is not a file" if model.exists() else "doesn't exist"
         raise ModelError(f"model '{model}' {problem}; give a .tflite or .onnx file")
     # Artifact.save asks the same, but only after seconds of work.
-    require_free_folder(output)
+    archive = output_format is OutputFormat.MLF
+    (require_free_archive if archive else require_free_folder)(output)
+    shapes = None if input_shapes is None else parse_input_shapes(input_shapes)
     with progress(f"compiling {model.name} for {target}", quiet=as_json):
         artifact = compile_model(
             model,
@@ -140,16 +177,18 @@ def compile_(
             stream_input=stream_input,
             optimise=optimise.value,
             dialect=None if dialect is None else dialect.value,
+            input_shapes=shapes,
             records=records,
             check=check,
         )
-        artifact.save(output)
+        (artifact.save_archive if archive else artifact.save)(output)
     files = sorted(artifact.files)
     if as_json:
-        print_json({"directory": str(output), "files": files, **artifact.report})
+        place = {"archive": str(output)} if archive else {"directory": str(output), "files": files}
+        print_json(place | artifact.report)
         return
     console().print(facts(_summary(artifact.metadata, artifact.report)))
-    console().print(f"written to {output}: {', '.join(files)}")
+    console().print(f"written to {output}{'' if archive else ': ' + ', '.join(files)}")
 
 
 def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, str]]:

@@ -51,7 +51,8 @@ def dialect_module(module: Any) -> ModuleType:
     """The functions of the module's dialect.
 
     They are graph_functions(module), prepared(module), flows(module, function),
-    in_order(function, module, orders), with_marks(function, module, names) and finished(module).
+    in_order(function, module, orders), with_marks(function, module, names) and
+    finished(module, functions).
     """
     import importlib
 

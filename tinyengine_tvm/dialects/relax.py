@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
 from tvm import relax
 
 from ..errors import ModelError
-from ..network import Quantisation
+from ..network import Mode, Quantisation
 from .attributes import INPUT_NAMES, INPUT_SCALES, INPUT_ZERO_POINTS, OUTPUT_NAMES
 from .tree import Call, Constant, Expression, Graph, Node, Value
 
@@ -70,10 +70,14 @@ def _shape(expression: Any, where: str) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _value(variable: relax.Var) -> Value:
-    where = f"tensor '{variable.name}'"
-    shape = _shape(variable, where)
-    return Value(variable.name, shape, str(variable.ty.dtype))
+def _value(variable: relax.Var, taken: set[str]) -> Value:
+    """The value of a variable, named after it; names in Relax aren't unique, values' are."""
+    shape = _shape(variable, f"tensor '{variable.name}'")
+    name = str(variable.name)
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return Value(name, shape, str(variable.ty.dtype))
 
 
 class _Reader:
@@ -117,17 +121,68 @@ def read(module: tvm.IRModule) -> Graph:
     Raises:
         ModelError: a shape is dynamic, or main isn't a plain sequence of operators.
     """
-    main = module["main"]
-    inputs = tuple(_value(parameter) for parameter in main.params)
-    values: dict[relax.Var, Expression] = dict(zip(main.params, inputs, strict=True))
+    return _read(module["main"], module, module.attrs or {})
+
+
+def read_function(function: relax.Function) -> Graph:
+    """The graph of a function on its own, which holds the functions that it calls.
+
+    Raises:
+        ModelError: a shape is dynamic, or the function isn't a plain sequence of operators.
+    """
+    return _read(function, None, {})
+
+
+def read_composite(function: relax.Function) -> Graph:
+    """The graph of a composite function on its own.
+
+    Raises:
+        ModelError: a shape is dynamic.
+    """
+    taken: set[str] = set()
+    inputs = tuple(_value(parameter, taken) for parameter in function.params)
+    root = _inside(function, inputs)
+    result = _value(function.body.body, taken)
+    composite = _composite_name(function)
+    names = tuple(value.name for value in inputs)
+    unknown = (None,) * len(inputs)
+    return Graph(inputs, (Call(composite, root, result),), (result,), names, ("result",), unknown)
+
+
+def arithmetic_of(module: tvm.IRModule) -> Mode:
+    """ "tflite" for what was imported from such a model, else "onnx".
+
+    Our importer leaves the inputs' quantisation. TVM's own is known by the layout of convolutions
+    and pools, NHWC, which its ONNX importer never gives them.
+    """
+    if module.attrs and INPUT_SCALES in module.attrs:
+        return "tflite"
+    found = set()
+
+    def visit(expr: Any) -> None:
+        if isinstance(expr, relax.Call):
+            for name in ("data_layout", "layout"):
+                found.add(str(getattr(expr.attrs, name, "")))
+
+    relax.analysis.post_order_visit(module["main"], visit)
+    return "tflite" if "NHWC" in found else "onnx"
+
+
+def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any) -> Graph:
+    taken: set[str] = set()
+    inputs = tuple(_value(parameter, taken) for parameter in function.params)
+    values: dict[relax.Var, Expression] = dict(zip(function.params, inputs, strict=True))
     tuples: dict[relax.Var, relax.Tuple] = {}
+    functions: dict[relax.Var, relax.Function] = {}
     reader = _Reader(values)
     calls: list[Call] = []
-    taken = {value.name for value in inputs}
 
-    for block in main.body.blocks:
+    for block in function.body.blocks:
         for binding in block.bindings:
             variable, expr = binding.var, binding.value
+            if isinstance(expr, relax.Function):
+                functions[variable] = expr
+                continue
             if isinstance(expr, relax.Tuple):
                 tuples[variable] = expr
                 continue
@@ -139,17 +194,12 @@ def read(module: tvm.IRModule) -> Graph:
                 continue
             if not hasattr(variable.ty, "shape"):
                 raise ModelError(f"'{variable.name}' isn't a tensor; such models aren't supported")
-            composite, root = _composite(module, expr, reader)
-            result = _value(variable)
-            name = result.name
-            while name in taken:
-                name += "_"
-            taken.add(name)
-            result = Value(name, result.shape, result.dtype)
+            composite, root = _composite(_callee(expr, module, functions), expr, reader)
+            result = _value(variable, taken)
             values[variable] = result
             calls.append(Call(composite, root, result))
 
-    body = main.body.body
+    body = function.body.body
     body = tuples.get(body, body) if isinstance(body, relax.Var) else body
     fields = body.fields if isinstance(body, relax.Tuple) else [body]
     outputs = []
@@ -158,7 +208,6 @@ def read(module: tvm.IRModule) -> Graph:
         if not isinstance(output, Value):
             raise ModelError("an output of the model is a constant; remove it from the model")
         outputs.append(output)
-    attributes = module.attrs or {}
     input_names = [str(n) for n in attributes.get(INPUT_NAMES, [])]
     output_names = [str(n) for n in attributes.get(OUTPUT_NAMES, [])]
     if len(input_names) != len(inputs):
@@ -180,19 +229,37 @@ def read(module: tvm.IRModule) -> Graph:
     )
 
 
-def _composite(module: tvm.IRModule, call: relax.Call, reader: _Reader) -> tuple[str, Node]:
-    function = module[call.op] if isinstance(call.op, tvm.ir.GlobalVar) else None
-    attributes = function.attrs if function is not None else None
-    composite = str(attributes["Composite"]) if attributes and "Composite" in attributes else ""
-    if function is None or not composite.startswith(PREFIX):
+def _callee(
+    call: relax.Call, module: tvm.IRModule | None, functions: dict[relax.Var, relax.Function]
+) -> relax.Function | None:
+    if isinstance(call.op, tvm.ir.GlobalVar) and module is not None:
+        return module[call.op]
+    return functions.get(call.op) if isinstance(call.op, relax.Var) else None
+
+
+def _composite_name(function: relax.Function) -> str:
+    """The name without its prefix; empty for what isn't a composite of ours."""
+    attributes = function.attrs
+    name = str(attributes["Composite"]) if attributes and "Composite" in attributes else ""
+    return name.removeprefix(PREFIX) if name.startswith(PREFIX) else ""
+
+
+def _composite(
+    function: relax.Function | None, call: relax.Call, reader: _Reader
+) -> tuple[str, Node]:
+    composite = "" if function is None else _composite_name(function)
+    if function is None or not composite:
         return "", reader.call(call)
-    inside: dict[relax.Var, Expression] = {}
-    for parameter, argument in zip(function.params, call.args, strict=True):
-        inside[parameter] = reader.expression(argument)
+    return composite, _inside(function, [reader.expression(a) for a in call.args])
+
+
+def _inside(function: relax.Function, arguments: Sequence[Expression]) -> Node:
+    """What a composite computes of these arguments."""
+    inside: dict[relax.Var, Expression] = dict(zip(function.params, arguments, strict=True))
     inner = _Reader(inside)
     for block in function.body.blocks:
         for binding in block.bindings:
             inside[binding.var] = inner.expression(binding.value)
     root = inner.expression(function.body.body)
-    assert isinstance(root, Node), composite
-    return composite.removeprefix(PREFIX), root
+    assert isinstance(root, Node), _composite_name(function)
+    return root

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tvm
@@ -17,11 +17,16 @@ _VIEWS = frozenset(
 
 
 def graph_functions(module: tvm.IRModule) -> list[tvm.ir.GlobalVar]:
-    """The functions whose operators run one after the other: not those that are one operator."""
+    """The functions whose operators run one after the other.
+
+    Not those that are one operator, nor regions of other compilers than ours.
+    """
     found = []
     for variable, function in module.functions.items():
         attributes = function.attrs or {}
         inner = any(name in attributes for name in ("Composite", "Primitive", "Codegen"))
+        if "Codegen" in attributes and str(attributes["Codegen"]) == "tinyengine":
+            inner = False
         if isinstance(function, relax.Function) and not inner:
             found.append(variable)
     return sorted(found, key=lambda v: str(v.name_hint))
@@ -51,6 +56,8 @@ class _Reader:
         self.values: dict[relax.Var, tuple[str, ...]] = {}
         self.sizes: dict[str, int] = {}
         self.unknown = False
+        # Functions that the function itself holds, such as the composites of a region.
+        self.held: dict[relax.Var, relax.Function] = {}
         self.parameters = frozenset(name for p in function.params for name in self.new(p, p.ty))
 
     def new(self, variable: relax.Var, kind: Any) -> tuple[str, ...]:
@@ -130,6 +137,11 @@ class _Reader:
 
     def step(self, binding: relax.Binding) -> Step:
         variable, expr = binding.var, binding.value
+        if isinstance(expr, relax.Function):
+            self.held[variable] = expr
+            self.new(variable, variable.ty)
+            self.values[variable] = ()
+            return Step(self.names[variable], (), (), ())
         reads, after = self.read(expr), self.depends(expr)
         moves_nothing = not isinstance(expr, relax.Call) or self.operator(expr) in _VIEWS
         if moves_nothing and reads:
@@ -143,17 +155,23 @@ class _Reader:
     def operator(self, call: relax.Call) -> str:
         if isinstance(call.op, tvm.ir.Op):
             return str(call.op.name)
-        if isinstance(call.op, tvm.ir.GlobalVar):
-            attributes = self.module[call.op].attrs
-            if attributes and "Composite" in attributes:
-                return str(attributes["Composite"])
+        callee = self.callee(call)
+        if callee is not None and callee.attrs and "Composite" in callee.attrs:
+            return str(callee.attrs["Composite"])
         return ""
+
+    def callee(self, call: relax.Call) -> Any:
+        """The function that a call runs, None for operators."""
+        if isinstance(call.op, tvm.ir.GlobalVar):
+            return self.module[call.op]
+        return self.held.get(call.op) if isinstance(call.op, relax.Var) else None
 
     def is_depthwise(self, expr: Any) -> bool:
         if not isinstance(expr, relax.Call):
             return False
-        if isinstance(expr.op, tvm.ir.GlobalVar):
-            body = getattr(self.module[expr.op], "body", None)
+        callee = self.callee(expr)
+        if callee is not None:
+            body = getattr(callee, "body", None)
             inner = [
                 binding.value
                 for block in getattr(body, "blocks", ())
@@ -200,8 +218,8 @@ def _with_body(function: relax.Function, body: Any) -> relax.Function:
     )
 
 
-def finished(module: tvm.IRModule) -> tvm.IRModule:
-    """The module, normalised and checked."""
-    module = relax.transform.Normalize()(module)
+def finished(module: tvm.IRModule, functions: Mapping[tvm.ir.GlobalVar, Any]) -> tvm.IRModule:
+    """The module with these functions, normalised and checked."""
+    module = relax.transform.Normalize()(tvm.IRModule(functions, attrs=module.attrs))
     relax.analysis.well_formed(module)
     return module

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tvm
 from tvm import relay
 
 from .flow import INPLACE, Flow, Step
+from .relay_build import function_like, module_like
 
 _VIEWS = frozenset({"reshape", "squeeze", "expand_dims", "nn.batch_flatten", "tinyengine.reshape"})
 
@@ -174,7 +175,7 @@ def in_order(function: Any, module: tvm.IRModule, orders: Sequence[Sequence[str]
         if isinstance(expr, relay.Tuple):
             return relay.Tuple([new(field) for field in expr.fields], expr.span)
         if isinstance(expr, relay.TupleGetItem):
-            return relay.TupleGetItem(new(expr.tuple_value), expr.index, expr.span)
+            return relay.TupleGetItem(new(expr.tuple_value), expr.index)
         return expr
 
     bindings = []
@@ -188,14 +189,7 @@ def in_order(function: Any, module: tvm.IRModule, orders: Sequence[Sequence[str]
     body = new(reader.body)
     for variable, value in reversed(bindings):
         body = relay.Let(variable, value, body)
-    return relay.Function(
-        function.params,
-        body,
-        function.ret_type,
-        function.type_params,
-        function.attrs,
-        function.span,
-    )
+    return function_like(function, body)
 
 
 def with_marks(function: Any, module: tvm.IRModule, names: Sequence[str]) -> Any:
@@ -204,6 +198,6 @@ def with_marks(function: Any, module: tvm.IRModule, names: Sequence[str]) -> Any
     return in_order(function, module, [steps]).with_attr(INPLACE, list(names))
 
 
-def finished(module: tvm.IRModule) -> tvm.IRModule:
-    """The module, checked."""
-    return relay.transform.InferType()(module)
+def finished(module: tvm.IRModule, functions: Mapping[Any, Any]) -> tvm.IRModule:
+    """The module with these functions, checked."""
+    return relay.transform.InferType()(module_like(module, functions))

@@ -96,9 +96,9 @@ class _Step:
     lines: list[str]
 
 
-def helper_text(name: str) -> str:
-    """The body of a helper of runtime_c/kernels, without its licence line."""
-    text = (runtime_c() / "kernels" / f"{name}.h").read_text(encoding="utf-8")
+def helper_text(name: str, folder: str = "kernels") -> str:
+    """The body of a helper of runtime_c/<folder>, without its licence line."""
+    text = (runtime_c() / folder / f"{name}.h").read_text(encoding="utf-8")
     return re.sub(r"\A/\* SPDX[^\n]*\*/\n", "", text)
 
 

@@ -10,12 +10,14 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from ..dialects.choice import dialect_of
-from ..errors import ModelError
+from ..errors import ModelError, TinyEngineError
 from ..network import Mode, Network
 from .load import load_model, refusals
 
 if TYPE_CHECKING:
     import tvm
+
+    from .input_shapes import InputShapes
 
 __all__ = ["import_network", "load_model"]
 
@@ -27,6 +29,7 @@ def import_network(
     interface: Literal["keep", "int8"] = "keep",
     mode: Mode | None = None,
     dialect: str | None = None,
+    input_shapes: InputShapes | None = None,
 ) -> Network:
     """Imports a quantised model through TVM and lowers it.
 
@@ -35,15 +38,17 @@ def import_network(
             QDQ form, or of Relay in QDQ form or with operators of the qnn dialect.
         name: name of the network, a C identifier.
         interface: "int8" takes QUANTIZE off the inputs and DEQUANTIZE off the outputs.
-        mode: the arithmetic; by default "tflite" for .tflite and for modules with operators of the
-            qnn dialect, "onnx" for everything else.
+        mode: the arithmetic; by default "tflite" for .tflite, for modules with operators of the qnn
+            dialect and for Relax modules with convolutions or pools in NHWC; "onnx" for others.
         dialect: "relax" or "relay"; by default the module's, or that of the TVM installed.
+
+        input_shapes: shapes by name of inputs that have none in the file.
 
     Returns:
         The verified network, before any rewrite.
 
     Raises:
-        TinyEngineError: the dialect isn't there.
+        TinyEngineError: the dialect isn't there; a shape is of no input, or doesn't fit.
         ModelError: the model is missing, damaged, not quantised, or not of batch 1.
         UnsupportedOperators: lists every operator without a kernel.
     """
@@ -51,9 +56,11 @@ def import_network(
         raise ModelError(f"interface '{interface}'; choose keep or int8")
     default: Mode | None = None
     if isinstance(model, (str, os.PathLike)):
-        module, what = load_model(model, dialect), os.fspath(model)
+        module, what = load_model(model, dialect, input_shapes), os.fspath(model)
         default = "tflite" if what.lower().endswith(".tflite") else "onnx"
     else:
+        if input_shapes:
+            raise TinyEngineError("input shapes are for model files; a TVM module states its own")
         module, what = model, "the TVM module"
 
     from ..dialects.interface import strip_float_interface
@@ -72,6 +79,7 @@ def import_network(
 
             from ..dialects import relax
 
+            default = default or relax.arithmetic_of(module)
             graph = relax.read(partition.partition(module))
-        network = lower(graph, name, mode or default or "onnx")
+        network = lower(graph, name, mode or default)
     return strip_float_interface(network) if interface == "int8" else network

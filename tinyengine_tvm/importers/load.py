@@ -20,18 +20,27 @@ from ..errors import ModelError, TinyEngineError
 if TYPE_CHECKING:
     import tvm
 
+    from .input_shapes import InputShapes
+
 LONGEST_REASON = 240
 """Characters of a message of TVM's that we pass on."""
+DAMAGED = "is damaged or not supported by TVM"
+UNFIT = "doesn't take these input shapes"
 
 
-def load_model(path: str | os.PathLike[str], dialect: str | None = None) -> tvm.IRModule:
+def load_model(
+    path: str | os.PathLike[str],
+    dialect: str | None = None,
+    input_shapes: InputShapes | None = None,
+) -> tvm.IRModule:
     """The TVM module of a .tflite or .onnx file, parameters bound as constants.
 
     The attributes of the module (Relax) or its main function (Relay) hold the names of inputs and
     outputs in the file. `dialect`: "relax" or "relay", by default that of the TVM installed.
+    `input_shapes`: sizes of inputs that have none in the file, by name.
 
     Raises:
-        TinyEngineError: the dialect isn't there.
+        TinyEngineError: the dialect isn't there; a shape is of no input, or doesn't fit.
         ModelError: the file is missing, empty, damaged, or of another type.
         UnsupportedOperators: lists every operator of the model that has no kernel.
     """
@@ -47,14 +56,14 @@ def load_model(path: str | os.PathLike[str], dialect: str | None = None) -> tvm.
     if not data:
         raise ModelError(f"'{path}' is empty; export the model again")
     relay = "relay_" if choose_dialect(dialect) == "relay" else ""
-    with refusals(str(path)):
+    with refusals(str(path), UNFIT if input_shapes else DAMAGED):
         # Only the importer that is used can be imported: each needs its own TVM.
         importer = importlib.import_module(f".{relay}{kind[1:]}", __package__)
-        return getattr(importer, f"load_{kind[1:]}")(data)
+        return getattr(importer, f"load_{kind[1:]}")(data, input_shapes)
 
 
 @contextlib.contextmanager
-def refusals(what: str) -> Iterator[None]:
+def refusals(what: str, problem: str = DAMAGED) -> Iterator[None]:
     """Turns whatever TVM and the parsers raise into one ModelError, and keeps them quiet."""
     try:
         with (
@@ -73,7 +82,7 @@ def refusals(what: str) -> Iterator[None]:
         reason = lines[-1] if lines else "its parts contradict each other"
         if len(reason) > LONGEST_REASON:
             reason = reason[:LONGEST_REASON] + " ..."
-        raise ModelError(f"'{what}' is damaged or not supported by TVM: {reason}") from error
+        raise ModelError(f"'{what}' {problem}: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -11,12 +11,13 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
 from ..errors import ModelError
+from .input_shapes import InputShapes
 from .onnx_model import interface, parsed
 
 
-def load_onnx(data: bytes) -> tvm.IRModule:
+def load_onnx(data: bytes, shapes: InputShapes | None = None) -> tvm.IRModule:
     """The module of an ONNX file's bytes; `load_model` documents the errors."""
-    model, opset = parsed(data)
+    model, opset = parsed(data, shapes)
     module = _Importer(None, "float32").from_onnx(model.graph, opset)
     module, _ = relax.frontend.detach_params(module)
     return module.with_attrs(interface(model))

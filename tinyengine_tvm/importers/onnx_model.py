@@ -7,13 +7,15 @@ import onnx
 
 from ..dialects.attributes import INPUT_NAMES, OUTPUT_NAMES
 from ..errors import ModelError
+from .input_shapes import InputShapes
+from .onnx_shapes import fix_shapes, require_ranks
 from .onnx_support import check_operators
 
 
-def parsed(data: bytes) -> tuple[onnx.ModelProto, int]:
+def parsed(data: bytes, shapes: InputShapes | None = None) -> tuple[onnx.ModelProto, int]:
     """The checked model of a file's bytes, with all shapes, and the version of its operator set.
 
-    `load_model` documents the errors.
+    `shapes` are those of inputs that have none in the file. `load_model` documents the errors.
     """
     try:
         model = onnx.load_from_string(data)
@@ -21,13 +23,19 @@ def parsed(data: bytes) -> tuple[onnx.ModelProto, int]:
         raise ModelError("not a valid ONNX file: it can't be parsed; export it again") from error
     if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
         raise ModelError("the ONNX file keeps weights in another file; embed them")
+    if shapes:
+        fix_shapes(model, shapes)
+    require_ranks(model.graph)
     try:
         onnx.checker.check_model(model, full_check=True)
         # Shape inference writes what the file leaves out; the checks that follow rely on it.
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"not a valid ONNX file: {lines[0].strip()}; export it again") from error
+        reason = lines[0].strip()
+        if shapes:
+            raise ModelError(f"the model doesn't take these input shapes: {reason}") from error
+        raise ModelError(f"not a valid ONNX file: {reason}; export it again") from error
     return model, check_operators(model)
 
 

@@ -16,6 +16,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import ModelError, UnsupportedOperators
+from .input_shapes import hint
+from .onnx_shapes import dimensions_of
 
 ADVICE = "Replace or quantise them in the model; docs/operators.md lists what is supported"
 OPSETS = range(11, 24)
@@ -348,9 +350,10 @@ def _check_interface(proto: onnx.GraphProto, graph: _Graph) -> None:
             if info.name in graph.constants:
                 continue
             if info.name not in graph.shapes:
-                raise ModelError(
-                    f"{kind} '{info.name}' has a dynamic shape; export the model with fixed shapes"
-                )
+                cure = "export the model with fixed shapes"
+                if kind == "input":
+                    cure = hint(info.name, dimensions_of(info))
+                raise ModelError(f"{kind} '{info.name}' has a dynamic shape; {cure}")
             shape = graph.shapes[info.name]
             if kind == "input" and len(shape) > 1 and shape[0] != 1:
                 raise ModelError(

@@ -13,13 +13,14 @@ from tvm.relay.frontend.onnx import GraphProto
 from ..dialects.attributes import INPUT_NAMES
 from ..dialects.relay_order import marked
 from ..errors import ModelError
+from .input_shapes import InputShapes
 from .onnx_model import interface, parsed
 from .relay_module import finished
 
 
-def load_onnx(data: bytes) -> tvm.IRModule:
+def load_onnx(data: bytes, shapes: InputShapes | None = None) -> tvm.IRModule:
     """The module of an ONNX file's bytes; `load_model` documents the errors."""
-    model, opset = parsed(data)
+    model, opset = parsed(data, shapes)
     with _Importer({}, "float32", freeze_params=True) as importer:
         module, params = importer.from_onnx(model.graph, opset)
     module = relay.transform.DynamicToStatic()(module)

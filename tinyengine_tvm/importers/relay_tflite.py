@@ -16,6 +16,7 @@ from tvm.relay.op.tensor import clip
 
 from ..dialects.relay_order import marked, step_of
 from ..errors import ModelError
+from .input_shapes import InputShapes
 from .relay_module import finished
 from .tflite_model import (
     activation_bounds,
@@ -27,9 +28,9 @@ from .tflite_model import (
 )
 
 
-def load_tflite(data: bytes) -> tvm.IRModule:
+def load_tflite(data: bytes, shapes: InputShapes | None = None) -> tvm.IRModule:
     """The module of a flatbuffer's bytes; `load_model` documents the errors."""
-    model = parsed(data)
+    model = parsed(data, shapes)
     module, params = from_tflite(model, op_converter=_Converter)
     module = finished(module, params, interface(model), _input_order(model))
     _check_shapes(module, model)

@@ -14,12 +14,13 @@ from tvm.relax.frontend.tflite import from_tflite
 from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
 from ..errors import ModelError
+from .input_shapes import InputShapes
 from .tflite_model import activation_bounds, check_shape, interface, parsed, softmax_beta
 
 
-def load_tflite(data: bytes) -> tvm.IRModule:
+def load_tflite(data: bytes, shapes: InputShapes | None = None) -> tvm.IRModule:
     """The module of a flatbuffer's bytes; `load_model` documents the errors."""
-    model = parsed(data)
+    model = parsed(data, shapes)
     module = from_tflite(model, op_converter=_Converter)
     module, _ = relax.frontend.detach_params(module)
     return module.with_attrs(interface(model))

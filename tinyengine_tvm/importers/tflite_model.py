@@ -16,15 +16,19 @@ from ..dialects.attributes import (
     OUTPUT_NAMES,
 )
 from ..errors import ModelError
+from .input_shapes import InputShapes
 from .tflite_check import check_structure
 from .tflite_support import check_operators
 
 
-def parsed(data: bytes) -> Any:
-    """The model of a flatbuffer's bytes, looked through; `load_model` documents the errors."""
+def parsed(data: bytes, shapes: InputShapes | None = None) -> Any:
+    """The model of a flatbuffer's bytes, looked through; `load_model` documents the errors.
+
+    `shapes` confirm those of inputs that the file leaves free.
+    """
     check_structure(data)
     model = tflite.Model.GetRootAs(data, 0)
-    check_operators(model)
+    check_operators(model, shapes or {})
     return model
 
 

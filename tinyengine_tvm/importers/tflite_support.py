@@ -15,6 +15,7 @@ import numpy as np
 import tflite
 
 from ..errors import ModelError, UnsupportedOperators
+from .input_shapes import InputShapes, check_against_tflite, hint
 
 ADVICE = "Replace them in the model; docs/operators.md lists what is supported"
 
@@ -93,6 +94,11 @@ def _parameters(tensor: Any) -> tuple[float, int] | None:
 
 def _shape(tensor: Any) -> tuple[int, ...]:
     return tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+
+
+def _signature(tensor: Any) -> tuple[int, ...]:
+    """The shape with -1 for each size that the model leaves free; empty if it says nothing."""
+    return tuple(int(tensor.ShapeSignature(i)) for i in range(tensor.ShapeSignatureLength()))
 
 
 def _int8(tensor: Any, what: str) -> None:
@@ -322,16 +328,17 @@ def operator_name(model: Any, operator: Any) -> str:
     return f"CUSTOM {custom.decode(errors='replace')}" if name == "CUSTOM" and custom else name
 
 
-def check_operators(model: Any) -> None:
-    """Looks through the whole model.
+def check_operators(model: Any, shapes: InputShapes) -> None:
+    """Looks through the whole model. `shapes` confirm those of inputs that the file leaves free.
 
     Raises:
+        TinyEngineError: a shape given isn't that of an input.
         ModelError: it has no int8 tensor, a dynamic shape, or another batch than 1.
         UnsupportedOperators: lists every operator that isn't taken.
     """
     graph = model.Subgraphs(0)
     tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
-    _check_interface(graph)
+    _check_interface(graph, shapes)
     problems = []
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
@@ -370,16 +377,24 @@ def _check(op: _Operator, name: str) -> None:
     _CHECKS[name](op)
 
 
-def _check_interface(graph: Any) -> None:
+def _check_interface(graph: Any, shapes: InputShapes) -> None:
+    stated = {}
+    for index in graph.InputsAsNumpy():
+        tensor = graph.Tensors(int(index))
+        stated[tensor.Name().decode(errors="replace")] = _shape(tensor), _signature(tensor)
+    confirmed = check_against_tflite(stated, shapes)
     for kind, indices in (("input", graph.InputsAsNumpy()), ("output", graph.OutputsAsNumpy())):
         for index in indices:
             tensor = graph.Tensors(int(index))
             name, shape = tensor.Name().decode(errors="replace"), _shape(tensor)
-            signature = tensor.ShapeSignatureAsNumpy() if tensor.ShapeSignatureLength() else ()
             # A free batch in the signature is the converter's habit; the shape then says 1.
-            if any(int(d) == -1 for d in tuple(signature)[1:]):
+            free = any(size == -1 for size in _signature(tensor)[1:])
+            if free and kind == "input" and name not in confirmed:
+                raise ModelError(f"input '{name}' has a dynamic shape; {hint(name, shape)}")
+            # The shapes of outputs follow from those of the inputs.
+            if free and kind == "output" and not confirmed:
                 raise ModelError(
-                    f"{kind} '{name}' has a dynamic shape; export the model with fixed shapes"
+                    f"output '{name}' has a dynamic shape; export the model with fixed shapes"
                 )
             if kind == "input" and len(shape) > 1 and shape[0] != 1:
                 raise ModelError(

@@ -21,9 +21,9 @@ TEMPLATE = """\
 static void @NAME@({% for run in run_bytes %}const void *from{{ loop.index0 }}, {% endfor %}void *to)
 {
 {% for run in run_bytes %}
-    const int8_t *x{{ loop.index0 }} = from{{ loop.index0 }};
+    const int8_t *x{{ loop.index0 }} = (const int8_t *)from{{ loop.index0 }};
 {% endfor %}
-    int8_t *y = to;
+    int8_t *y = (int8_t *)to;
     for (int32_t i = 0; i < {{ runs }}; ++i) {
 {% for run in run_bytes %}
         memmove(y, x{{ loop.index0 }}, {{ run }});

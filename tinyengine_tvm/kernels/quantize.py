@@ -45,7 +45,7 @@ def requantize_reference(
 QUANTIZE = """\
 static void @NAME@(const void *values, int32_t count, float scale, int32_t zero, int8_t *y)
 {
-    const float *x = values;
+    const float *x = (const float *)values;
     for (int32_t i = 0; i < count; ++i) {
 {% if mode == "tflite" %}
         y[i] = te_quantise_tflite(x[i], scale, zero);
@@ -59,7 +59,7 @@ static void @NAME@(const void *values, int32_t count, float scale, int32_t zero,
 DEQUANTIZE = """\
 static void @NAME@(const int8_t *x, int32_t count, float scale, int32_t zero, void *values)
 {
-    float *y = values;
+    float *y = (float *)values;
     for (int32_t i = 0; i < count; ++i) {
         y[i] = (float)(x[i] - zero) * scale;
     }

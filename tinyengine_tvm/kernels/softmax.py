@@ -217,8 +217,8 @@ if mode == "onnx" }} int8_t *y)
 FLOAT = """\
 static void @NAME@(const void *values, int32_t rows, int32_t depth, float beta, void *result)
 {
-    const float *x = values;
-    float *y = result;
+    const float *x = (const float *)values;
+    float *y = (float *)result;
     for (int32_t row = 0; row < rows; ++row) {
         float largest = x[0];
         for (int32_t i = 1; i < depth; ++i) {

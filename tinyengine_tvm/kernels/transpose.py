@@ -40,8 +40,8 @@ def simplify(shape: Sequence[int], permutation: Sequence[int]) -> list[tuple[int
 TEMPLATE = """\
 static void @NAME@(const void *values, void *result)
 {
-    const int8_t *x = values;
-    int8_t *y = result;
+    const int8_t *x = (const int8_t *)values;
+    int8_t *y = (int8_t *)result;
     {{ loops | indent }}
 }
 """
