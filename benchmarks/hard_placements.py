@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hard instances for the planner of the arena, and how it fares on them.
 
-    python -m benchmarks.hard_placements [--seconds N] [--json FILE]
+    python -m benchmarks.hard_placements [--budget N] [--json FILE]
 
 The instances are packings without holes, cut out of a rectangle of time by address, from which a few
 buffers are then taken away. So the live bytes reach the peak at most steps, long and short lifetimes
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyengine_tvm.memory import Buffer, check_placement, place
+from tinyengine_tvm.memory.placement import THOROUGH
 
 PEAK = 1 << 20
 GRAIN = 1024
@@ -92,11 +93,11 @@ def density(buffers: list[Buffer]) -> float:
     return sum(live) / (max(live) * steps)
 
 
-def measure(kind: Kind, seed: int, seconds: float) -> dict[str, object]:
+def measure(kind: Kind, seed: int, budget: int) -> dict[str, object]:
     """One instance, planned and checked."""
     buffers = instance(kind, seed)
     start = time.process_time()
-    found = place(buffers, seconds=seconds)
+    found = place(buffers, budget=budget)
     used = time.process_time() - start
     check_placement(buffers, found.offsets, found.size)
     return {
@@ -114,14 +115,14 @@ def measure(kind: Kind, seed: int, seconds: float) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of one core, per instance")
+    parser.add_argument("--budget", type=int, default=THOROUGH, help="effort per instance")
     parser.add_argument("--seeds", type=int, default=1, help="instances of each kind")
     parser.add_argument("--json", type=Path, help="write the rows to this file as well")
     arguments = parser.parse_args()
     rows = []
     for kind in KINDS:
         for seed in range(arguments.seeds):
-            row = measure(kind, seed, arguments.seconds)
+            row = measure(kind, seed, arguments.budget)
             rows.append(row)
             note = "" if row["gap"] <= 0.05 else "  NOT within 5 % of the bound"
             print(

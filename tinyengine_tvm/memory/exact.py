@@ -89,8 +89,16 @@ class Search:
         parts = self._parts(sections)
         # A small part that can't be placed is found out sooner than a large one.
         parts.sort(key=lambda part: len(part[0]))
-        for members, own in parts:  # all() would deepen the recursion by half
-            if not self._solve(members, own, lowest, held, floor, previous):
+        # One frame of the stack for each buffer: the depth is what limits how many there may be.
+        for waiting, own in parts:
+            placed = False
+            for offset, i in self._candidates(waiting, own, lowest, held, floor, previous):
+                raised, holding = self._placed(i, offset, lowest, held)
+                if self._solve_parts(self._without(own, i), raised, holding, offset, i):
+                    self.offsets[i] = offset
+                    placed = True
+                    break
+            if not placed:
                 return False
         return True
 
@@ -109,7 +117,7 @@ class Search:
                 parts.append((set(section), [section]))
         return [(tuple(sorted(members)), tuple(own)) for members, own in parts]
 
-    def _solve(
+    def _candidates(
         self,
         waiting: tuple[int, ...],
         sections: tuple[Section, ...],
@@ -117,8 +125,8 @@ class Search:
         held: list[int],
         floor: int,
         previous: int,
-    ) -> bool:
-        """Places all waiting buffers at or above `floor`, the offset of the `previous` one.
+    ) -> list[tuple[int, int]]:
+        """Offset and index of what can come next, at or above `floor`, which is `previous`'s offset.
 
         `lowest` holds for each buffer the least offset that the placed ones allow, and `held` the
         one at which it may begin together with a placed one.
@@ -131,32 +139,33 @@ class Search:
             bound = [floor if h == floor else low for h, low in zip(held, lowest, strict=True)]
         hole = min([bound[i] + self.extent[i] for i in waiting])
         if hole <= floor or not self._may_fit(sections, bound, floor):
-            return False
+            return []
         meets = self.neighbours[previous] if previous >= 0 else {}
-        candidates = sorted(
+        return sorted(
             (bound[i], i)
             for i in waiting
             if floor <= bound[i] < hole and (bound[i] > floor or i > previous or i in meets)
         )
-        for offset, i in candidates:
-            raised, holding = lowest.copy(), held
-            partners = self.partners[i]
-            if partners or offset in held:
-                holding = held.copy()
-                for j, distance in self.neighbours[i].items():
-                    if j in partners:
-                        if held[j] == offset or lowest[j] <= offset:
-                            holding[j] = offset
-                    elif distance and held[j] == offset:
-                        holding[j] = -1
+
+    def _placed(
+        self, i: int, offset: int, lowest: list[int], held: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """`lowest` and `held` once buffer i lies at `offset`."""
+        raised, holding = lowest.copy(), held
+        partners = self.partners[i]
+        if partners or offset in held:
+            holding = held.copy()
             for j, distance in self.neighbours[i].items():
-                least = offset + distance
-                if least > raised[j]:
-                    raised[j] = align_up(least, self.buffers[j].alignment)
-            if self._solve_parts(self._without(sections, i), raised, holding, offset, i):
-                self.offsets[i] = offset
-                return True
-        return False
+                if j in partners:
+                    if held[j] == offset or lowest[j] <= offset:
+                        holding[j] = offset
+                elif distance and held[j] == offset:
+                    holding[j] = -1
+        for j, distance in self.neighbours[i].items():
+            least = offset + distance
+            if least > raised[j]:
+                raised[j] = align_up(least, self.buffers[j].alignment)
+        return raised, holding
 
     @staticmethod
     def _without(sections: tuple[Section, ...], i: int) -> tuple[Section, ...]:

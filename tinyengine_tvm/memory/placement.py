@@ -1,21 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement of buffers in one arena: the best of several greedy orders and the exact search."""
+"""Placement of buffers in one arena: greedy, then hill climbing, then searches with a limit.
+
+Each search starts from the best that the ones before it have found, and none runs once the bound is
+met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one step,
+of which a desktop core takes some 350,000 a second in every search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from . import beam
 from .bound import bound_of
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
+from .climb import Climb
 from .exact import BudgetExhausted, Search
 from .greedy import end, fit, orders
 
-EXACT_LIMIT = 300
-"""Most buffers that the exact search takes on: it recurses twice per buffer."""
 BUDGET = 1_500_000
-"""Effort of the exact search, in looks at the buffers of a step: some four seconds when all of it
-is used."""
+"""Effort of `place`: some four seconds when all of it is used."""
+THOROUGH = 8_000_000
+"""Effort for instances that the default leaves a gap in: less than thirty seconds of one core."""
+EXACT_LIMIT = 500
+"""Most buffers that the exact search takes on: it recurses once per buffer."""
+_BEAM_FROM = 60
+"""Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
+_PATIENCE = 5
+"""Failures at one capacity before a larger one is tried."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,9 @@ def place(
     budget: int = BUDGET,
     together: Together = NEVER,
 ) -> Placement:
-    """Offsets for these buffers in an arena as small as found within `budget`, see BUDGET.
+    """Offsets for these buffers in an arena as small as found within `budget`.
+
+    `budget` is the level of effort, see BUDGET and THOROUGH; with 0 the answer is the greedy one.
 
     The result doesn't depend on the order of `buffers`.
 
@@ -64,7 +79,21 @@ def place(
         if size < 0 or end(buffers, found) < size:
             method, offsets, size = f"greedy by {name}", found, end(buffers, found)
     proven = bound
-    if size > bound and len(buffers) <= EXACT_LIMIT:
+    count = len(buffers)
+    if size > bound:
+        climb = Climb(conflicts, min(budget // 16, 40 * count * count))
+        budget -= climb.budget
+        better = _climb(climb, buffers, bound, offsets)
+        if better is not None:
+            method, offsets, size = "hill climbing", better, end(buffers, better)
+    if size > bound and count >= _BEAM_FROM and beam.applies(conflicts):
+        search = beam.Beam(conflicts, budget // 4 * 3)
+        budget -= search.budget
+        better = _beam(search, buffers, bound, size)
+        budget += max(0, search.budget)
+        if better is not None:
+            method, offsets, size = "beam search", better, end(buffers, better)
+    if size > bound and count <= EXACT_LIMIT:
         better, proven = _improve(buffers, separation, together, bound, size, budget)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
@@ -75,6 +104,56 @@ def place(
         method,
         size == proven,
     )
+
+
+def _climb(
+    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int]
+) -> list[int] | None:
+    best, tries = start, 0
+
+    def attempt(capacity: int) -> list[int] | None:
+        nonlocal best, tries
+        tries += 1
+        found = climb.attempt(capacity, best, 10 * len(buffers), tries)
+        best = found or best
+        return found
+
+    return _descend(attempt, lambda: climb.budget > 0, buffers, bound, end(buffers, start))
+
+
+def _beam(search: beam.Beam, buffers: Sequence[Buffer], bound: int, size: int) -> list[int] | None:
+    source = random.Random(0)
+    return _descend(
+        lambda capacity: search.attempt(capacity, beam.drawn(source)),
+        lambda: search.budget > 0,
+        buffers,
+        bound,
+        size,
+    )
+
+
+def _descend(
+    attempt: Callable[[int], list[int] | None],
+    may_go_on: Callable[[], bool],
+    buffers: Sequence[Buffer],
+    bound: int,
+    size: int,
+) -> list[int] | None:
+    """The best that attempts at ever smaller capacities find below `size` bytes, if any.
+
+    Each halves the gap to the bound; after some failures, only half of that is asked for.
+    """
+    best, failures = None, 0
+    while size > bound and may_go_on():
+        cut = (size - bound) >> (1 + failures // _PATIENCE)
+        if cut == 0:
+            break
+        found = attempt(size - cut)
+        if found is None:
+            failures += 1
+        else:
+            best, size, failures = found, end(buffers, found), 0
+    return best
 
 
 def _improve(
