@@ -16,8 +16,8 @@ reach
     Of states that are as good, the one that has placed more bytes times steps is ahead: large and
     long buffers are the harder to place late.
 restarts
-    A narrow beam is quick and its luck varies, so many are run, with settings drawn at random from a
-    fixed seed, rather than a wide one.
+    A narrow beam is quick and its luck varies, so many are run rather than a wide one, with
+    settings drawn at random from a fixed seed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .greedy import orders
 
 _NEVER = 1 << 40
 """Above every offset."""
-_LEVEL_COST = 200
-_ELEMENTS_PER_LOOK = 700
+_LEVEL_COST = 100
+_ELEMENTS_PER_LOOK = 1_400
 """So that a unit of effort takes as long as in the exact search, where it's a look at a buffer."""
 
 Array = NDArray[np.int64]
@@ -117,7 +117,8 @@ class Beam:
         waiting = np.ones((1, count), dtype=bool)
         top = np.zeros((1, steps), np.int64)
         rest = bytes_live.sum(axis=0)[None]
-        offsets, placed, mark = lowest, np.zeros(1), np.zeros(1, np.int64)
+        offsets, placed = lowest, np.zeros(1)
+        mark: Array = np.zeros(1, np.int64)
 
         def ranked(heights: Array, gained: NDArray[np.float64]) -> NDArray[np.float64]:
             score = np.log(np.exp((heights - capacity) * slope).sum(axis=1)) - gained
@@ -185,7 +186,8 @@ class Beam:
                 spot = np.where(meets[spot], free, _NEVER).argmin(axis=1)
         near = meets[spot]
         hole = np.where(near, free + size, 2 * _NEVER).min(axis=1)
-        return np.nonzero(waiting & near & (free < hole[:, None]))
+        state, item = np.nonzero(waiting & near & (free < hole[:, None]))
+        return state, item
 
 
 def _padded(live: NDArray[np.bool_]) -> Array:

@@ -9,8 +9,8 @@ least conflict
     A buffer goes where the buffers in its way are the smallest and shortest-lived (min-conflicts,
     Minton et al., 1992).
 breakout
-    A buffer weighs more each time that it had to yield, so that the search leaves a cycle instead of
-    going round in it (Morris, 1993).
+    A buffer weighs more each time that it had to yield, so that the search leaves a cycle instead
+    of going round in it (Morris, 1993).
 
 Everything that a separation allows is made use of, as in greedy placement.
 """
@@ -24,6 +24,9 @@ from .buffer import Conflicts
 
 _AWAY = -(1 << 40)
 """The offset of a buffer that is taken out: no other one meets it there."""
+_PLACE_COST = 10
+_NEIGHBOURS_PER_LOOK = 10
+"""So that a unit of effort takes as long as in the exact search, where it's a look at a buffer."""
 
 
 class Climb:
@@ -92,7 +95,7 @@ class Climb:
         `beneath` adds those right below another one.
         """
         near = self._near[i]
-        self.budget -= len(near) + 1
+        self.budget -= _PLACE_COST + len(near) // _NEIGHBOURS_PER_LOOK
         other = self._offsets[near]
         low, high = other - self._up[i], other + self._down[i]
         top = capacity - self._sizes[i]

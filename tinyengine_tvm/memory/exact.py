@@ -126,7 +126,7 @@ class Search:
         floor: int,
         previous: int,
     ) -> list[tuple[int, int]]:
-        """Offset and index of what can come next, at or above `floor`, which is `previous`'s offset.
+        """Offset and index of what can come next, from `floor` on, the offset of the `previous`.
 
         `lowest` holds for each buffer the least offset that the placed ones allow, and `held` the
         one at which it may begin together with a placed one.

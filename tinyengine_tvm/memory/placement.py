@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placement of buffers in one arena: greedy, then hill climbing, then searches with a limit.
 
-Each search starts from the best that the ones before it have found, and none runs once the bound is
-met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one step,
-of which a desktop core takes some 350,000 a second in every search.
+Each search starts from the best that the ones before it have found, and none runs once the bound
+is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
+step, of which a desktop core takes some 350,000 a second in every search.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
 _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
-_PATIENCE = 5
+_PATIENCE = 2
 """Failures at one capacity before a larger one is tried."""
 
 
@@ -80,21 +80,28 @@ def place(
             method, offsets, size = f"greedy by {name}", found, end(buffers, found)
     proven = bound
     count = len(buffers)
-    if size > bound:
-        climb = Climb(conflicts, min(budget // 16, 40 * count * count))
-        budget -= climb.budget
-        better = _climb(climb, buffers, bound, offsets)
+    # The conditions of each search: how much of the effort it gets, and whether it's of use.
+    hard = count >= _BEAM_FROM and beam.applies(conflicts)
+    shares = (("climb", 0.3), ("beam", 0.4), ("climb", 0.15)) if hard else (("climb", 0.06),)
+    left = budget
+    for search, share in shares:
+        if size == bound:
+            break
+        granted = int(budget * share)
+        if search == "climb":
+            climb = Climb(conflicts, min(granted, 20 * count * count))
+            left -= climb.budget
+            better, name = _climb(climb, buffers, bound, offsets), "hill climbing"
+            left += max(0, climb.budget)
+        else:
+            wide = beam.Beam(conflicts, granted)
+            left -= granted
+            better, name = _beam(wide, buffers, bound, size), "beam search"
+            left += max(0, wide.budget)
         if better is not None:
-            method, offsets, size = "hill climbing", better, end(buffers, better)
-    if size > bound and count >= _BEAM_FROM and beam.applies(conflicts):
-        search = beam.Beam(conflicts, budget // 4 * 3)
-        budget -= search.budget
-        better = _beam(search, buffers, bound, size)
-        budget += max(0, search.budget)
-        if better is not None:
-            method, offsets, size = "beam search", better, end(buffers, better)
+            method, offsets, size = name, better, end(buffers, better)
     if size > bound and count <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, together, bound, size, budget)
+        better, proven = _improve(buffers, separation, together, bound, size, left)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
@@ -141,11 +148,11 @@ def _descend(
 ) -> list[int] | None:
     """The best that attempts at ever smaller capacities find below `size` bytes, if any.
 
-    Each halves the gap to the bound; after some failures, only half of that is asked for.
+    Each asks for a quarter of the gap to the bound, and after some failures for half of that.
     """
     best, failures = None, 0
     while size > bound and may_go_on():
-        cut = (size - bound) >> (1 + failures // _PATIENCE)
+        cut = (size - bound) >> (2 + failures // _PATIENCE)
         if cut == 0:
             break
         found = attempt(size - cut)
