@@ -79,7 +79,7 @@ def applies(conflicts: Conflicts) -> bool:
 class Beam:
     """The tables of one list of buffers, and the effort that is left."""
 
-    def __init__(self, conflicts: Conflicts, budget: int) -> None:
+    def __init__(self, conflicts: Conflicts, budget: int = 0) -> None:
         buffers, sections = conflicts.buffers, conflicts.sections
         self.budget = budget
         self._orders = {name: np.array(o, np.int64) for name, o in orders(buffers).items()}
@@ -145,16 +145,16 @@ class Beam:
             raised = -(-raised // alignment) * alignment
             remain = waiting[state]
             remain[np.arange(len(item)), item] = False
-            free = np.full((len(item), count + 1), _NEVER)
+            free = np.full((len(item), count + 1), _NEVER, np.int64)
             free[:, :count] = np.where(remain, raised, _NEVER)
             base = np.maximum(higher, free[:, members].min(axis=2))
             score = ranked(np.where(fewer > 0, base + fewer, higher), gained)
             kept = np.argsort(score, kind="stable")
             kept = kept[score[kept] < np.inf]
-            marks_of = mark[state] + marks[item] * (offset + 1)
+            marks_of: Array = mark[state] + marks[item] * (offset + 1)
             # One set of offsets is reached by several orders; the sums tell them apart well enough.
-            _, once = np.unique(marks_of[kept], return_index=True)
-            kept = kept[np.sort(once)[: settings.width]]
+            once: Array = np.sort(np.unique(marks_of[kept], return_index=True)[1])
+            kept = kept[once[: settings.width]]
             if not len(kept):
                 return None
             offsets = offsets[state[kept]]

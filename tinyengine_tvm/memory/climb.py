@@ -32,7 +32,7 @@ _NEIGHBOURS_PER_LOOK = 10
 class Climb:
     """The tables of one list of buffers, and the effort that is left."""
 
-    def __init__(self, conflicts: Conflicts, budget: int) -> None:
+    def __init__(self, conflicts: Conflicts, budget: int = 0) -> None:
         self.budget = budget
         buffers = conflicts.buffers
         self._sizes = [b.size for b in buffers]

@@ -27,6 +27,11 @@ EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
 _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
+_HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
+_EASY = (("hill climbing", 0.06),)
+"""The searches before the exact one, and their shares of the effort; it gets what they leave."""
+_CLIMB = 20
+"""Most effort of hill climbing, per square of the number of buffers: few are better searched."""
 _PATIENCE = 2
 """Failures at one capacity before a larger one is tried."""
 
@@ -78,28 +83,23 @@ def place(
         found = fit(conflicts, order)
         if size < 0 or end(buffers, found) < size:
             method, offsets, size = f"greedy by {name}", found, end(buffers, found)
-    proven = bound
     count = len(buffers)
-    # The conditions of each search: how much of the effort it gets, and whether it's of use.
-    hard = count >= _BEAM_FROM and beam.applies(conflicts)
-    shares = (("climb", 0.3), ("beam", 0.4), ("climb", 0.15)) if hard else (("climb", 0.06),)
+    climb = Climb(conflicts)
+    wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
     left = budget
-    for search, share in shares:
+    for search, share in _EASY if wide is None else _HARD:
         if size == bound:
             break
         granted = int(budget * share)
-        if search == "climb":
-            climb = Climb(conflicts, min(granted, 20 * count * count))
-            left -= climb.budget
-            better, name = _climb(climb, buffers, bound, offsets), "hill climbing"
-            left += max(0, climb.budget)
+        if wide is not None and search == "beam search":
+            better, used = _beam(wide, buffers, bound, size, granted)
         else:
-            wide = beam.Beam(conflicts, granted)
-            left -= granted
-            better, name = _beam(wide, buffers, bound, size), "beam search"
-            left += max(0, wide.budget)
+            granted = min(granted, _CLIMB * count * count)
+            better, used = _climb(climb, buffers, bound, offsets, granted)
+        left -= used
         if better is not None:
-            method, offsets, size = name, better, end(buffers, better)
+            method, offsets, size = search, better, end(buffers, better)
+    proven = bound
     if size > bound and count <= EXACT_LIMIT:
         better, proven = _improve(buffers, separation, together, bound, size, left)
         if better is not None:
@@ -114,9 +114,11 @@ def place(
 
 
 def _climb(
-    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int]
-) -> list[int] | None:
+    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int
+) -> tuple[list[int] | None, int]:
+    """The best found below the start, if any, and the effort that took."""
     best, tries = start, 0
+    climb.budget = budget
 
     def attempt(capacity: int) -> list[int] | None:
         nonlocal best, tries
@@ -125,18 +127,24 @@ def _climb(
         best = found or best
         return found
 
-    return _descend(attempt, lambda: climb.budget > 0, buffers, bound, end(buffers, start))
+    found = _descend(attempt, lambda: climb.budget > 0, buffers, bound, end(buffers, start))
+    return found, budget - max(0, climb.budget)
 
 
-def _beam(search: beam.Beam, buffers: Sequence[Buffer], bound: int, size: int) -> list[int] | None:
+def _beam(
+    wide: beam.Beam, buffers: Sequence[Buffer], bound: int, size: int, budget: int
+) -> tuple[list[int] | None, int]:
+    """The best found below `size` bytes, if any, and the effort that took."""
     source = random.Random(0)
-    return _descend(
-        lambda capacity: search.attempt(capacity, beam.drawn(source)),
-        lambda: search.budget > 0,
+    wide.budget = budget
+    found = _descend(
+        lambda capacity: wide.attempt(capacity, beam.drawn(source)),
+        lambda: wide.budget > 0,
         buffers,
         bound,
         size,
     )
+    return found, budget - max(0, wide.budget)
 
 
 def _descend(
