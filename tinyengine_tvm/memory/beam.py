@@ -111,7 +111,7 @@ class Beam:
         worth = settings.reach * area / area.sum()
         slope = settings.steepness / capacity
         members = _padded(live)
-        marks = np.random.default_rng(1).integers(1, 1 << 40, count)
+        marks: Array = np.random.default_rng(1).integers(1, 1 << 40, size=(int(count),))
 
         lowest = np.zeros((1, count), np.int64)
         waiting = np.ones((1, count), dtype=bool)
