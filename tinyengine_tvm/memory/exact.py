@@ -18,6 +18,8 @@ inference
 decomposition
     Waiting buffers that don't meet, not even through others, are solved apart.
 
+Each can be switched off, for the tests: the answer stays, the effort grows.
+
 A buffer that may begin where another one does is held at that one's offset for as long as nothing
 higher is placed; until then the offset that its separation demands doesn't bind it.
 
@@ -30,6 +32,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
+
+TECHNIQUES = ("canonical", "dominance", "inference", "decomposition")
 
 
 class BudgetExhausted(Exception):
@@ -47,8 +51,12 @@ class Search:
         buffers: Sequence[Buffer],
         separation: Separation = disjoint,
         together: Together = NEVER,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         self.buffers = buffers
+        self.canonical, self.dominance, self.inference, self.decomposition = (
+            name not in without for name in TECHNIQUES
+        )
         conflicts = Conflicts(buffers, separation, together)
         self.neighbours = conflicts.above
         self.partners = conflicts.partners
@@ -86,30 +94,39 @@ class Search:
         floor: int,
         previous: int,
     ) -> bool:
-        parts = self._parts(sections)
+        parts = self._parts(sections, self.decomposition)
         # A small part that can't be placed is found out sooner than a large one.
         parts.sort(key=lambda part: len(part[0]))
-        for members, own in parts:  # all() would deepen the recursion by half
-            if not self._solve(members, own, lowest, held, floor, previous):
+        # One frame of the stack for each buffer: the depth is what limits how many there may be.
+        for waiting, own in parts:
+            placed = False
+            for offset, i in self._candidates(waiting, own, lowest, held, floor, previous):
+                raised, holding = self._placed(i, offset, lowest, held)
+                if self._solve_parts(self._without(own, i), raised, holding, offset, i):
+                    self.offsets[i] = offset
+                    placed = True
+                    break
+            if not placed:
                 return False
         return True
 
     @staticmethod
     def _parts(
         sections: tuple[Section, ...],
+        decomposition: bool,
     ) -> list[tuple[tuple[int, ...], tuple[Section, ...]]]:
         """Waiting buffers that are joined by sections, with those sections."""
         parts: list[tuple[set[int], list[Section]]] = []
         # Sections come by rising step, so a section meets the latest part or none at all.
         for section in sections:
-            if parts and not parts[-1][0].isdisjoint(section):
+            if parts and not (decomposition and parts[-1][0].isdisjoint(section)):
                 parts[-1][0].update(section)
                 parts[-1][1].append(section)
             else:
                 parts.append((set(section), [section]))
         return [(tuple(sorted(members)), tuple(own)) for members, own in parts]
 
-    def _solve(
+    def _candidates(
         self,
         waiting: tuple[int, ...],
         sections: tuple[Section, ...],
@@ -117,8 +134,8 @@ class Search:
         held: list[int],
         floor: int,
         previous: int,
-    ) -> bool:
-        """Places all waiting buffers at or above `floor`, the offset of the `previous` one.
+    ) -> list[tuple[int, int]]:
+        """Offset and index of what can come next, from `floor` on, the offset of the `previous`.
 
         `lowest` holds for each buffer the least offset that the placed ones allow, and `held` the
         one at which it may begin together with a placed one.
@@ -130,33 +147,37 @@ class Search:
         if floor in held:
             bound = [floor if h == floor else low for h, low in zip(held, lowest, strict=True)]
         hole = min([bound[i] + self.extent[i] for i in waiting])
+        if not self.dominance:
+            hole = self.capacity + 1
         if hole <= floor or not self._may_fit(sections, bound, floor):
-            return False
+            return []
         meets = self.neighbours[previous] if previous >= 0 else {}
-        candidates = sorted(
+        return sorted(
             (bound[i], i)
             for i in waiting
-            if floor <= bound[i] < hole and (bound[i] > floor or i > previous or i in meets)
+            if floor <= bound[i] < hole
+            and (bound[i] > floor or i > previous or i in meets or not self.canonical)
         )
-        for offset, i in candidates:
-            raised, holding = lowest.copy(), held
-            partners = self.partners[i]
-            if partners or offset in held:
-                holding = held.copy()
-                for j, distance in self.neighbours[i].items():
-                    if j in partners:
-                        if held[j] == offset or lowest[j] <= offset:
-                            holding[j] = offset
-                    elif distance and held[j] == offset:
-                        holding[j] = -1
+
+    def _placed(
+        self, i: int, offset: int, lowest: list[int], held: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """`lowest` and `held` once buffer i lies at `offset`."""
+        raised, holding = lowest.copy(), held
+        partners = self.partners[i]
+        if partners or offset in held:
+            holding = held.copy()
             for j, distance in self.neighbours[i].items():
-                least = offset + distance
-                if least > raised[j]:
-                    raised[j] = align_up(least, self.buffers[j].alignment)
-            if self._solve_parts(self._without(sections, i), raised, holding, offset, i):
-                self.offsets[i] = offset
-                return True
-        return False
+                if j in partners:
+                    if held[j] == offset or lowest[j] <= offset:
+                        holding[j] = offset
+                elif distance and held[j] == offset:
+                    holding[j] = -1
+        for j, distance in self.neighbours[i].items():
+            least = offset + distance
+            if least > raised[j]:
+                raised[j] = align_up(least, self.buffers[j].alignment)
+        return raised, holding
 
     @staticmethod
     def _without(sections: tuple[Section, ...], i: int) -> tuple[Section, ...]:
@@ -175,6 +196,8 @@ class Search:
         For every offset, those that can't go below it must fit above it.
         """
         capacity, advances, buffers = self.capacity, self.advance, self.buffers
+        if not self.inference:
+            return all(lowest[i] + buffers[i].size <= capacity for s in sections for i in s)
         for section in sections:
             height, slack = 0, 1 << 62
             for low, i in sorted([(lowest[i], i) for i in section], reverse=True):

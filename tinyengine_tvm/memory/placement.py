@@ -1,21 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement of buffers in one arena: the best of several greedy orders and the exact search."""
+"""Placement of buffers in one arena: greedy, then hill climbing, then searches with a limit.
+
+Each search starts from the best that the ones before it have found, and none runs once the bound
+is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
+step, of which a desktop core takes some 350,000 a second in every search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from . import beam
 from .bound import bound_of
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
+from .climb import Climb
 from .exact import BudgetExhausted, Search
 from .greedy import end, fit, orders
 
-EXACT_LIMIT = 300
-"""Most buffers that the exact search takes on: it recurses twice per buffer."""
 BUDGET = 1_500_000
-"""Effort of the exact search, in looks at the buffers of a step: some four seconds when all of it
-is used."""
+"""Effort of `place`: some four seconds when all of it is used."""
+THOROUGH = 8_000_000
+"""Effort for instances that the default leaves a gap in: less than thirty seconds of one core."""
+EXACT_LIMIT = 500
+"""Most buffers that the exact search takes on: it recurses once per buffer."""
+_BEAM_FROM = 60
+"""Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
+_HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
+_EASY = (("hill climbing", 0.06),)
+"""The searches before the exact one, and their shares of the effort; it gets what they leave."""
+_CLIMB = 20
+"""Most effort of hill climbing, per square of the number of buffers: few are better searched."""
+_PATIENCE = 2
+"""Failures at one capacity before a larger one is tried."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,9 @@ def place(
     budget: int = BUDGET,
     together: Together = NEVER,
 ) -> Placement:
-    """Offsets for these buffers in an arena as small as found within `budget`, see BUDGET.
+    """Offsets for these buffers in an arena as small as found within `budget`.
+
+    `budget` is the level of effort, see BUDGET and THOROUGH; with 0 the answer is the greedy one.
 
     The result doesn't depend on the order of `buffers`.
 
@@ -63,9 +83,25 @@ def place(
         found = fit(conflicts, order)
         if size < 0 or end(buffers, found) < size:
             method, offsets, size = f"greedy by {name}", found, end(buffers, found)
+    count = len(buffers)
+    climb = Climb(conflicts)
+    wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
+    left = budget
+    for search, share in _EASY if wide is None else _HARD:
+        if size == bound:
+            break
+        granted = int(budget * share)
+        if wide is not None and search == "beam search":
+            better, used = _beam(wide, buffers, bound, size, granted)
+        else:
+            granted = min(granted, _CLIMB * count * count)
+            better, used = _climb(climb, buffers, bound, offsets, granted)
+        left -= used
+        if better is not None:
+            method, offsets, size = search, better, end(buffers, better)
     proven = bound
-    if size > bound and len(buffers) <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, together, bound, size, budget)
+    if size > bound and count <= EXACT_LIMIT:
+        better, proven = _improve(buffers, separation, together, bound, size, left)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
@@ -75,6 +111,64 @@ def place(
         method,
         size == proven,
     )
+
+
+def _climb(
+    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int
+) -> tuple[list[int] | None, int]:
+    """The best found below the start, if any, and the effort that took."""
+    best, tries = start, 0
+    climb.budget = budget
+
+    def attempt(capacity: int) -> list[int] | None:
+        nonlocal best, tries
+        tries += 1
+        found = climb.attempt(capacity, best, 10 * len(buffers), tries)
+        best = found or best
+        return found
+
+    found = _descend(attempt, lambda: climb.budget > 0, buffers, bound, end(buffers, start))
+    return found, budget - max(0, climb.budget)
+
+
+def _beam(
+    wide: beam.Beam, buffers: Sequence[Buffer], bound: int, size: int, budget: int
+) -> tuple[list[int] | None, int]:
+    """The best found below `size` bytes, if any, and the effort that took."""
+    source = random.Random(0)
+    wide.budget = budget
+    found = _descend(
+        lambda capacity: wide.attempt(capacity, beam.drawn(source)),
+        lambda: wide.budget > 0,
+        buffers,
+        bound,
+        size,
+    )
+    return found, budget - max(0, wide.budget)
+
+
+def _descend(
+    attempt: Callable[[int], list[int] | None],
+    may_go_on: Callable[[], bool],
+    buffers: Sequence[Buffer],
+    bound: int,
+    size: int,
+) -> list[int] | None:
+    """The best that attempts at ever smaller capacities find below `size` bytes, if any.
+
+    Each asks for a quarter of the gap to the bound, and after some failures for half of that.
+    """
+    best, failures = None, 0
+    while size > bound and may_go_on():
+        cut = (size - bound) >> (2 + failures // _PATIENCE)
+        if cut == 0:
+            break
+        found = attempt(size - cut)
+        if found is None:
+            failures += 1
+        else:
+            best, size, failures = found, end(buffers, found), 0
+    return best
 
 
 def _improve(

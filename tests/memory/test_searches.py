@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The searches of the placement, against an independent exact solver and on hard instances."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from benchmarks.hard_placements import DRAWS, KINDS, Draw, Kind, density, drawn, instance
+from tests.memory.cp_sat import least_arena
+from tinyengine_tvm.memory import Buffer, Separation, Together, check_placement, disjoint, place
+from tinyengine_tvm.memory import beam as beams
+from tinyengine_tvm.memory import placement as placements
+from tinyengine_tvm.memory.bound import bound_of
+from tinyengine_tvm.memory.buffer import Conflicts
+from tinyengine_tvm.memory.climb import Climb
+from tinyengine_tvm.memory.exact import TECHNIQUES, Search
+from tinyengine_tvm.memory.greedy import end, fit, orders
+
+
+def random_buffers(source: random.Random, count: int, steps: int = 8) -> list[Buffer]:
+    buffers = []
+    for i in range(count):
+        first = source.randrange(steps)
+        last = min(steps - 1, first + source.choice((0, 1, 1, 2, 5)))
+        size = source.randint(1, 60)
+        buffers.append(Buffer(f"b{i}", size, first, last, source.choice((4, 4, 8))))
+    return buffers
+
+
+def random_overlaps(source: random.Random, buffers: list[Buffer]) -> tuple[Separation, Together]:
+    """Where one buffer begins as another one ends its life, they may share some bytes."""
+    allowed: dict[tuple[str, str], int] = {}
+    pairs: set[tuple[str, str]] = set()
+    for a, b in itertools.permutations(buffers, 2):
+        if a.last == b.first and a.first < b.first and source.random() < 0.5:
+            allowed[a.name, b.name] = source.randint(0, a.size)
+            allowed[b.name, a.name] = source.randint(0, b.size)
+            if source.random() < 0.3:
+                pairs |= {(a.name, b.name), (b.name, a.name)}
+
+    def separation(a: Buffer, b: Buffer) -> int | None:
+        return allowed.get((a.name, b.name), disjoint(a, b))
+
+    return separation, frozenset(pairs)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("overlaps", [False, True], ids=["disjoint", "overlaps"])
+def test_claims_of_optimality_hold(seed: int, overlaps: bool) -> None:
+    source = random.Random(seed)
+    buffers = random_buffers(source, 4 + seed)
+    separation, together = random_overlaps(source, buffers) if overlaps else (disjoint, frozenset())
+    found = place(buffers, separation, together=together)
+    check_placement(buffers, found.offsets, found.size, separation, together)
+    assert found.optimal
+    assert found.size == least_arena(buffers, separation, together)
+
+
+@pytest.mark.parametrize("least", [0, 10**6], ids=["beam", "no beam"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_searches_before_the_exact_one_do_not_change_the_optimum(
+    seed: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placements, "_BEAM_FROM", least)
+    buffers = random_buffers(random.Random(100 + seed), 9)
+    found = place(buffers, budget=400_000)
+    check_placement(buffers, found.offsets, found.size)
+    assert found.optimal and found.size == least_arena(buffers)
+
+
+@pytest.mark.parametrize("without", [(), *itertools.combinations(TECHNIQUES, 1), TECHNIQUES])
+@pytest.mark.parametrize("overlaps", [False, True], ids=["disjoint", "overlaps"])
+def test_no_technique_changes_the_answer(without: tuple[str, ...], overlaps: bool) -> None:
+    for seed in range(4):
+        source = random.Random(seed)
+        buffers = random_buffers(source, 6, 5)
+        separation, together = (
+            random_overlaps(source, buffers) if overlaps else (disjoint, frozenset())
+        )
+        least = least_arena(buffers, separation, together)
+        search = Search(buffers, separation, together, without=frozenset(without))
+        offsets = search.decide(least, 5_000_000)
+        assert offsets is not None and end(buffers, offsets) <= least
+        named = {b.name: o for b, o in zip(buffers, offsets, strict=True)}
+        check_placement(buffers, named, least, separation, together)
+        assert search.decide(least - 1, 5_000_000) is None
+
+
+@pytest.mark.parametrize("overlaps", [False, True], ids=["disjoint", "overlaps"])
+def test_hill_climbing_mends_what_greedy_leaves(overlaps: bool) -> None:
+    better = 0
+    for seed in range(8):
+        source = random.Random(seed)
+        buffers = random_buffers(source, 40, 20)
+        separation, together = (
+            random_overlaps(source, buffers) if overlaps else (disjoint, frozenset())
+        )
+        conflicts = Conflicts(buffers, separation, together)
+        greedy = min(
+            (fit(conflicts, o) for o in orders(buffers).values()), key=lambda o: end(buffers, o)
+        )
+        size = end(buffers, greedy)
+        if size == bound_of(conflicts):
+            continue
+        found = Climb(conflicts, 100_000).attempt(size - 1, greedy, 300)
+        if found is not None:
+            better += 1
+            named = {b.name: o for b, o in zip(buffers, found, strict=True)}
+            check_placement(buffers, named, size - 1, separation, together)
+    assert better >= 2
+
+
+def test_hill_climbing_does_not_claim_what_cannot_be() -> None:
+    buffers = [Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2)]
+    assert Climb(Conflicts(buffers), 10_000).attempt(15, [0, 8], 50) is None
+    assert Climb(Conflicts(buffers), 10_000).attempt(7, [0, 8], 50) is None
+
+
+def test_beam_search_is_for_buffers_that_lie_apart() -> None:
+    buffers = [Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2)]
+    assert beams.applies(Conflicts(buffers))
+    assert not beams.applies(Conflicts(buffers, together=frozenset([("a", "b"), ("b", "a")])))
+    assert not beams.applies(Conflicts(buffers, lambda a, b: 4))
+
+
+SMALL = (
+    (instance, Kind("A", 100, 60, 0.04, 0.55), 0.05),
+    (drawn, Draw("R", 100, 60, (0.005, 0.4), (0.02, 0.8)), 0.05),
+)
+
+
+@pytest.mark.parametrize(("make", "kind", "most"), SMALL, ids=lambda x: getattr(x, "name", ""))
+def test_hard_instances_are_placed_near_their_bound(make, kind, most) -> None:  # type: ignore[no-untyped-def]
+    buffers = make(kind)
+    found = place(buffers, budget=600_000)
+    check_placement(buffers, found.offsets, found.size)
+    assert found.gap <= most * found.lower_bound
+    greedy = place(buffers, budget=0)
+    assert found.size < greedy.size and not greedy.optimal
+    assert found == place(random.Random(1).sample(buffers, len(buffers)), budget=600_000)
+
+
+def test_hard_instances_are_as_dense_as_they_claim() -> None:
+    for kind in (*KINDS, *DRAWS):
+        buffers = instance(kind) if isinstance(kind, Kind) else drawn(kind)
+        assert len(buffers) == kind.count
+        assert 0.6 < density(buffers) < 1.0, kind.name
