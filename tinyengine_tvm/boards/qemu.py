@@ -16,7 +16,10 @@ from .execution import Execution, execute
 from .faults import explain_fault
 from .tools import ARM_GCC, QEMU, compile_or_raise
 
-HARNESS = ("main.c", "board.c", "semihosting.c", "start.c", "fault.c", "timer.c", "call.S")
+HARNESS = (
+    *("main.c", "board.c", "files.c", "semihosting.c"),
+    *("start.c", "fault.c", "timer.c", "call.S"),
+)
 TIMER_LOOP_INSTRUCTIONS = 40_000_000
 """Of runtime_c/boards/timer.h."""
 LIBRARIES = ("--specs=nano.specs", "--specs=nosys.specs", "-nostartfiles", "-lm")
