@@ -11,6 +11,7 @@ import typer
 
 from ..budget import parse_size
 from ..errors import ModelError
+from ..targets import get_target
 from .terminal import JsonOption, console, facts, print_json, progress
 
 
@@ -44,8 +45,17 @@ def compile_(
         Path, typer.Option("--output", "-o", metavar="DIR", help="New or empty folder to write.")
     ],
     target: Annotated[
-        str, typer.Option("--target", "-t", help="Core to compile for; see tinyengine targets.")
-    ] = "cortex-m4",
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="Core to compile for; see tinyengine targets. Default: the board's, or cortex-m4.",
+        ),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", "-b", help="Board it's meant for: refuses cores that it lacks."),
+    ] = None,
     name: Annotated[
         str, typer.Option("--name", help="Name in files and C functions: tvmgen_NAME_run.")
     ] = "net",
@@ -119,18 +129,26 @@ def compile_(
       tinyengine compile model.tflite -o build/net --sram 64KiB --flash 512KiB
       tinyengine compile model.tflite -o build/net --optimise sram --stream-input
       tinyengine compile model.tflite -o build/net --records kws.jsonl
+      tinyengine compile model.tflite -o build/net --board zephyr:mps2_an521
     """
     from ..api import compile_model, require_free_folder
+    from ..boards import get_board
 
     if not model.is_file():
         problem = "is not a file" if model.exists() else "doesn't exist"
         raise ModelError(f"model '{model}' {problem}; give a .tflite or .onnx file")
+    core = target or "cortex-m4"
+    if board is not None:
+        machine = get_board(board)
+        core = target or machine.own_target
+        get_target(core)
+        machine.require_target(core)
     # Artifact.save asks the same, but only after seconds of work.
     require_free_folder(output)
-    with progress(f"compiling {model.name} for {target}", quiet=as_json):
+    with progress(f"compiling {model.name} for {core}", quiet=as_json):
         artifact = compile_model(
             model,
-            target=target,
+            target=core,
             name=name,
             interface=interface.value,
             disabled_rewrites=tuple(no_rewrite or ()),
