@@ -118,7 +118,10 @@ class ZephyrBoard(QemuBoard):
 
 
 _V7M = ("cortex-m0plus", "cortex-m3")
-_SMALL = (("CONFIG_TINYENGINE_STACK_SIZE", "8192"),)
+_SMALL = (
+    ("CONFIG_TINYENGINE_STACK_SIZE", "4096"),
+    ("CONFIG_TINYENGINE_STACK_MARGIN", "2048"),
+)
 
 ZEPHYR_BOARDS = tuple(
     ZephyrBoard(machine)

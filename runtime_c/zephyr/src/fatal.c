@@ -34,19 +34,8 @@ typedef z_arch_esf_t frame_t;
 /* Exception frame that could not be stacked: MSTKERR, STKERR, STKOF. */
 #define NOT_STACKED ((1u << 4) | (1u << 12) | (1u << 20))
 
-static uint32_t exception, status, hard_status, memory_address, bus_address;
-
-void __real_z_arm_fault(uint32_t msp, uint32_t psp, uint32_t exc_return, void *callee_saved);
-
-void __wrap_z_arm_fault(uint32_t msp, uint32_t psp, uint32_t exc_return, void *callee_saved)
-{
-    exception = ICSR & 0x1ffu;
-    status = CFSR;
-    hard_status = HFSR;
-    memory_address = MMFAR;
-    bus_address = BFAR;
-    __real_z_arm_fault(msp, psp, exc_return, callee_saved);
-}
+/* Of inference.c */
+extern struct k_thread tinyengine_thread;
 
 static void field(const char *name, uint32_t value)
 {
@@ -54,27 +43,45 @@ static void field(const char *name, uint32_t value)
     semihosting_print_hex(value);
 }
 
-void k_sys_fatal_error_handler(unsigned int reason, const frame_t *frame)
+/* Stands before Zephyr's handler, which takes it that the stack can be read. */
+void __wrap_z_arm_fault(uint32_t msp, uint32_t psp, uint32_t exc_return, void *callee_saved)
 {
-    int overflow = reason == K_ERR_STACK_CHK_FAIL || (status & NOT_STACKED) != 0;
-    int stacked = frame != NULL && !overflow;
-    if (exception == 0 && !overflow) {
-        semihosting_print("TINYENGINE FAIL Zephyr ended the program, fatal error ");
-        semihosting_print_decimal(reason);
-        semihosting_print("\n");
-        semihosting_exit(TE_EXIT_FAULT);
+    ARG_UNUSED(callee_saved);
+    uint32_t status = CFSR, address = MMFAR;
+    uint32_t frame = (exc_return & 4u) != 0 ? psp : msp;
+    int stacked = (status & NOT_STACKED) == 0;
+    int overflow = !stacked;
+    if (k_current_get() == &tinyengine_thread && (exc_return & 4u) != 0) {
+        uint32_t limit = tinyengine_thread.stack_info.start + CONFIG_TINYENGINE_STACK_MARGIN;
+        /* The access itself fails within the last frame's reach. */
+        int memory = (status & 0x82u) == 0x82u;
+        overflow |= frame < limit;
+        overflow |= memory && address < limit && address >= limit - CONFIG_TINYENGINE_STACK_MARGIN;
+        stacked &= !overflow;
     }
     semihosting_print("TINYENGINE FAULT");
-    field(" exception=", exception);
+    field(" exception=", ICSR & 0x1ffu);
     field(" overflow=", (uint32_t)overflow);
     field(" stacked=", (uint32_t)stacked);
     field(" cfsr=", status);
-    field(" hfsr=", hard_status);
-    field(" mmfar=", memory_address);
-    field(" bfar=", bus_address);
-    field(" sp=", (uint32_t)frame);
-    field(" pc=", stacked ? frame->basic.pc : 0u);
-    field(" lr=", stacked ? frame->basic.lr : 0u);
+    field(" hfsr=", HFSR);
+    field(" mmfar=", address);
+    field(" bfar=", BFAR);
+    field(" sp=", frame);
+    field(" pc=", stacked ? ((const uint32_t *)frame)[6] : 0u);
+    field(" lr=", stacked ? ((const uint32_t *)frame)[5] : 0u);
+    semihosting_print("\n");
+    semihosting_exit(TE_EXIT_FAULT);
+}
+
+/* What Zephyr finds wrong by itself. */
+void k_sys_fatal_error_handler(unsigned int reason, const frame_t *frame)
+{
+    ARG_UNUSED(frame);
+    semihosting_print(reason == K_ERR_STACK_CHK_FAIL
+            ? "TINYENGINE FAIL stack overflow, found by Zephyr, fatal error "
+            : "TINYENGINE FAIL Zephyr ended the program, fatal error ");
+    semihosting_print_decimal(reason);
     semihosting_print("\n");
     semihosting_exit(TE_EXIT_FAULT);
 }

@@ -17,7 +17,7 @@ static K_MUTEX_DEFINE(turn);
 static K_SEM_DEFINE(given, 0, 1);
 static K_SEM_DEFINE(finished, 0, 1);
 
-static struct k_thread thread;
+struct k_thread tinyengine_thread;
 static bool alive;
 
 static struct {
@@ -46,10 +46,10 @@ static void make_thread(void)
 {
     k_sem_reset(&given);
     k_sem_reset(&finished);
-    k_thread_create(&thread, stack, K_THREAD_STACK_SIZEOF(stack), serve, NULL, NULL, NULL,
+    k_thread_create(&tinyengine_thread, stack, K_THREAD_STACK_SIZEOF(stack), serve, NULL, NULL, NULL,
         K_PRIO_PREEMPT(CONFIG_TINYENGINE_PRIORITY), 0, K_NO_WAIT);
 #ifdef CONFIG_THREAD_NAME
-    k_thread_name_set(&thread, "tinyengine");
+    k_thread_name_set(&tinyengine_thread, "tinyengine");
 #endif
     alive = true;
 }
@@ -71,14 +71,14 @@ int tinyengine_run(tinyengine_function function, void *inputs, void *outputs,
     if (k_sem_take(&finished, CONFIG_TINYENGINE_TIMEOUT_MS == 0
                 ? K_FOREVER
                 : K_MSEC(CONFIG_TINYENGINE_TIMEOUT_MS)) != 0) {
-        k_thread_abort(&thread);
+        k_thread_abort(&tinyengine_thread);
         alive = false;
         error = -ETIMEDOUT;
     }
     result->status = job.status;
     result->cycles = job.cycles;
-    k_thread_stack_space_get(&thread, &unused);
-    result->stack_bytes = thread.stack_info.size - unused;
+    k_thread_stack_space_get(&tinyengine_thread, &unused);
+    result->stack_bytes = tinyengine_thread.stack_info.size - unused;
     /* Without a margin, a stack that is used to its last byte has overflowed as well. */
     if (error == 0 && unused <= CONFIG_TINYENGINE_STACK_MARGIN) {
         error = -ENOMEM;
