@@ -11,6 +11,7 @@ import typer
 
 from ..budget import parse_size
 from ..errors import ModelError
+from ..folders import require_free_folder
 from ..targets import get_target
 from .terminal import JsonOption, console, facts, print_json, progress
 
@@ -131,7 +132,7 @@ def compile_(
       tinyengine compile model.tflite -o build/net --records kws.jsonl
       tinyengine compile model.tflite -o build/net --board zephyr:mps2_an521
     """
-    from ..api import compile_model, require_free_folder
+    from ..api import compile_model
     from ..boards import get_board
 
     if not model.is_file():
