@@ -2,7 +2,7 @@
 # Toolchain file for bare-metal Cortex-M with GNU Arm.
 #   cmake -B build --toolchain .../arm-none-eabi.cmake -DTINYENGINE_CORE=cortex-m4
 set(TINYENGINE_CORE "cortex-m4" CACHE STRING "core to compile for, as `tinyengine targets` lists them")
-set(TINYENGINE_CORES cortex-m0plus cortex-m3 cortex-m4 cortex-m7 cortex-m33 cortex-m55)
+set(TINYENGINE_CORES cortex-m0plus cortex-m3 cortex-m4 cortex-m7 cortex-m33 cortex-m33-nodsp cortex-m55)
 set_property(CACHE TINYENGINE_CORE PROPERTY STRINGS ${TINYENGINE_CORES})
 if(NOT TINYENGINE_CORE IN_LIST TINYENGINE_CORES)
   message(FATAL_ERROR "unknown TINYENGINE_CORE '${TINYENGINE_CORE}'; choose one of: ${TINYENGINE_CORES}")
@@ -22,6 +22,8 @@ set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 # Must stay equal to tinyengine_tvm/targets.py, or libraries disagree about the calling convention.
 if(TINYENGINE_CORE MATCHES "^cortex-m(0plus|3)$")
   set(flags "-mcpu=${TINYENGINE_CORE} -mthumb -mfloat-abi=soft")
+elseif(TINYENGINE_CORE STREQUAL "cortex-m33-nodsp")
+  set(flags "-mcpu=cortex-m33+nodsp -mthumb -mfloat-abi=soft")
 else()
   set(flags "-mcpu=${TINYENGINE_CORE} -mthumb -mfloat-abi=hard -mfpu=auto")
 endif()

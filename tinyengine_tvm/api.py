@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .errors import TinyEngineError
+from .folders import write_archive, write_folder
 from .targets import get_target
 from .version import __version__
 
@@ -58,22 +58,7 @@ class Artifact:
             TinyEngineError: the folder holds something already, or can't be written.
         """
         final = Path(directory)
-        require_free_folder(final)
-        temporary = None
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
-            for name, data in self.files.items():
-                (temporary / name).write_bytes(data)
-            temporary.chmod(0o755)
-            # rename() replaces an empty folder in one step.
-            temporary.rename(final)
-        except OSError as error:
-            problem = f"can't write output folder '{final}': {error.strerror}"
-            raise TinyEngineError(problem) from error
-        finally:
-            if temporary is not None and temporary.exists():
-                shutil.rmtree(temporary)
+        write_folder(final, self.files)
         self.directory = final
         return final
 
@@ -84,21 +69,7 @@ class Artifact:
             TinyEngineError: the file exists, or can't be written.
         """
         final = Path(path)
-        require_free_archive(final)
-        temporary = None
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            number, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.parent)
-            temporary = Path(name)
-            with os.fdopen(number, "wb") as file:
-                file.write(self.files[f"{self.name}.tar"])
-            temporary.chmod(0o644)
-            temporary.rename(final)
-        except OSError as error:
-            raise TinyEngineError(f"can't write '{final}': {error.strerror}") from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+        write_archive(final, self.files[f"{self.name}.tar"])
         return final
 
     def save_copy(self, directory: str | os.PathLike[str]) -> Path:
@@ -177,22 +148,6 @@ class Artifact:
         if len(names) != 1:
             raise TinyEngineError(f"the network has {len(names)} inputs; name them: {names}")
         return {names[0]: np.asarray(inputs)}
-
-
-def require_free_folder(folder: Path) -> None:
-    """Raises TinyEngineError unless `folder` is missing or empty."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TinyEngineError(
-            f"output folder '{folder}' exists and isn't empty; remove it or choose another"
-        )
-
-
-def require_free_archive(path: Path) -> None:
-    """Raises TinyEngineError unless `path` ends in .tar and nothing is there."""
-    if path.suffix != ".tar":
-        raise TinyEngineError(f"'{path}' is no name of a .tar file, which the archive is")
-    if path.exists():
-        raise TinyEngineError(f"'{path}' exists; remove it or choose another name")
 
 
 def compile_model(

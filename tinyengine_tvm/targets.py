@@ -43,6 +43,12 @@ TARGETS: dict[str, Target] = {
         _arm("cortex-m4", "ARMv7E-M: DSP extension, single-precision FPU", "dsp fpu"),
         _arm("cortex-m7", "ARMv7E-M: DSP extension, FPU, dual issue", "dsp fpu"),
         _arm("cortex-m33", "ARMv8-M Mainline: DSP extension, FPU", "dsp fpu"),
+        Target(
+            "cortex-m33-nodsp",
+            "ARMv8-M Mainline without DSP extension and FPU",
+            ("-mcpu=cortex-m33+nodsp", "-mthumb", "-mfloat-abi=soft"),
+            frozenset(),
+        ),
         _arm("cortex-m55", "ARMv8.1-M: Helium (MVE), DSP extension, FPU", "mve dsp fpu"),
     )
 }

@@ -58,6 +58,8 @@ class Board(ABC):
         self.description = description
         self.targets = tuple(targets)
         """Names of the targets whose code this board executes."""
+        self.own_target = self.targets[0]
+        """The target to compile for where none is named."""
         self.tools = tuple(tools)
 
     def missing(self) -> list[tuple[str, str]]:
@@ -66,9 +68,27 @@ class Board(ABC):
 
     def describe(self) -> str:
         """One line: what the board is, and how to get what it lacks here."""
-        missing = self.missing()
+        missing, needs = self.missing(), self.needs()
         state = f"; to use it: {install_command(missing)}" if missing else ""
+        state += f"; {needs}" if needs else ""
         return f"{self.name}: {self.description}{state}"
+
+    def needs(self) -> str | None:
+        """One line for what this machine lacks beside tools, and how to get it."""
+        return None
+
+    def require(self) -> None:
+        """Raises BoardError, with how to get it, where this machine lacks something."""
+        needs = self.needs()
+        if needs:
+            raise BoardError(f"{self.name}: {needs}")
+        require_tools(self.tools, self.name)
+
+    def require_target(self, target: str) -> None:
+        """Raises BoardError where the board doesn't execute code for the target of this name."""
+        if target not in self.targets:
+            runs = ", ".join(self.targets)
+            raise BoardError(f"{self.name} cannot run code for {target}; it runs {runs}")
 
     def build(
         self,
@@ -88,12 +108,8 @@ class Board(ABC):
             BoardError: a tool is missing, the model is for another core, or it doesn't compile.
         """
         model = CompiledModel.load(directory)
-        if model.target.name not in self.targets:
-            raise BoardError(
-                f"{self.name} cannot run code for {model.target.name}; "
-                f"it runs {', '.join(self.targets)}"
-            )
-        require_tools(self.tools, self.name)
+        self.require_target(model.target.name)
+        self.require()
         if sanitize and not self.can_sanitize:
             raise BoardError(f"{self.name} has no sanitizers; use the host board")
         build_dir = Path(build_dir).resolve()

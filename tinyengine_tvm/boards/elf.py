@@ -23,6 +23,16 @@ class Symbol:
     section: str | None
 
 
+TEXT_SECTIONS = (".text", "text")
+"""Ours, and Zephyr's."""
+TEXT_BOUNDS = (
+    ("__text_start", "__text_end"),
+    ("__text_region_start", "__text_region_end"),
+    ("_image_text_start", "_image_text_end"),
+)
+"""The symbols around the code, in our programs, in Zephyr's, and in those of its older releases."""
+
+
 class Image:
     """Reads one ELF file. Addresses of Thumb functions come without their lowest bit."""
 
@@ -48,7 +58,9 @@ class Image:
             """(layer, address of its first instruction), ascending by layer."""
             self.layer_marks.sort()
             self.symbols: dict[str, Symbol] = {}
-            text = elf.get_section_by_name(".text")
+            found = [name for name in TEXT_SECTIONS if elf.get_section_by_name(name) is not None]
+            self.text_section = found[0] if found else ""
+            text = elf.get_section_by_name(self.text_section)
             self._text_end: int = text["sh_addr"] + text["sh_size"] if text is not None else 0
             functions, labels = [], []
             table = elf.get_section_by_name(".symtab")
@@ -67,8 +79,8 @@ class Image:
                     functions.append(symbol)
                 elif (
                     kind == "STT_NOTYPE"
-                    and section == ".text"
-                    and not entry.name.startswith("__text_")
+                    and section == self.text_section
+                    and not entry.name.startswith(("__text_", "_image_text_"))
                 ):
                     labels.append(symbol)
         # Functions in assembly may lack a type; a label inside a function is none.
@@ -85,6 +97,14 @@ class Image:
     def address(self, name: str) -> int:
         """The address of a symbol that the harness defines."""
         return self.symbols[name].address
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The addresses where the program's code begins and ends."""
+        for start, end in TEXT_BOUNDS:
+            if start in self.symbols:
+                return self.address(start), self.address(end)
+        raise KeyError(TEXT_BOUNDS[0][0])
 
     def function_at(self, address: int) -> str | None:
         """The C name of the function that holds `address`."""

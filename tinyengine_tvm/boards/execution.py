@@ -110,6 +110,8 @@ def ending(returncode: int, console: str) -> str:
     failed = re.search(r"^TINYENGINE FAIL (.*)$", console, re.MULTILINE)
     if failed:
         return failed[1]
+    if "qemu: fatal: Lockup" in console:
+        return "the core locked up: a fault that its fault handler could not be entered for"
     lines = [line.strip() for line in console.splitlines() if line.strip()]
     last = f" ({lines[-1][:300]})" if lines else ""
     if returncode < 0:

@@ -24,6 +24,6 @@ MPS2_BOARDS = (
         "cortex-m33",
         "mps2-an505.ld",
         "QEMU, Cortex-M33 with FPU",
-        (*_V7M, "cortex-m4", "cortex-m33"),
+        (*_V7M, "cortex-m4", "cortex-m33-nodsp", "cortex-m33"),
     ),
 )

@@ -11,6 +11,6 @@ MPS3_BOARDS = (
         "cortex-m55",
         "mps3-an547.ld",
         "QEMU, Cortex-M55 with Helium (MVE) and FPU",
-        ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m33", "cortex-m55"),
+        ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m33-nodsp", "cortex-m33", "cortex-m55"),
     ),
 )

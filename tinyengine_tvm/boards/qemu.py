@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +18,10 @@ from .execution import Execution, execute
 from .faults import explain_fault
 from .tools import ARM_GCC, QEMU, compile_or_raise
 
-HARNESS = ("main.c", "board.c", "semihosting.c", "start.c", "fault.c", "timer.c", "call.S")
+HARNESS = (
+    *("main.c", "board.c", "files.c", "semihosting.c"),
+    *("start.c", "fault.c", "timer.c", "call.S"),
+)
 TIMER_LOOP_INSTRUCTIONS = 40_000_000
 """Of runtime_c/boards/timer.h."""
 LIBRARIES = ("--specs=nano.specs", "--specs=nosys.specs", "-nostartfiles", "-lm")
@@ -26,11 +31,17 @@ class QemuBoard(Board):
     """A machine of qemu-system-arm. `core` is its processor, `memories` its linker script."""
 
     can_count = True
+    batch_entry = "main"
+    """The function that runs the tuner's candidates."""
+    has_clock = False
+    """Whether an operating system tells the time, which counting then confirms."""
 
     def __init__(
         self, name: str, core: str, memories: str, description: str, targets: Sequence[str]
     ) -> None:
         super().__init__(name, description, targets, (ARM_GCC, "nano.specs", QEMU))
+        self.own_target = core
+        self.machine = name
         self.core = core
         self.memories = memories
 
@@ -104,7 +115,7 @@ class QemuBoard(Board):
         compile_or_raise(
             [
                 ARM_GCC,
-                *target.gcc_flags,
+                *self.gcc_flags(target),
                 *map(str, objects),
                 *LIBRARIES,
                 *options,
@@ -118,11 +129,23 @@ class QemuBoard(Board):
             "the program",
         )
 
+    def gcc_flags(self, target: Target) -> tuple[str, ...]:
+        """How gcc is told of a target's core on this board."""
+        return target.gcc_flags
+
+    def link_batch(self, target: Target, objects: Sequence[Path], path: Path) -> None:
+        """Links `objects`, which define `batch_entry`, as a program that starts there.
+
+        Raises:
+            BoardError: it doesn't compile or link.
+        """
+        self.link(target, [*objects, *_runtime(self.core, target)], path)
+
     def command(self, program: Path, options: Sequence[str] = ()) -> list[str]:
         """The QEMU command line that runs `program`."""
         return [
             QEMU,
-            *("-M", self.name, "-nographic", "-monitor", "none", "-serial", "none"),
+            *("-M", self.machine, "-nographic", "-monitor", "none", "-serial", "none"),
             *("-semihosting-config", "enable=on,target=native"),
             *options,
             *("-kernel", str(program)),
@@ -161,3 +184,24 @@ class QemuBoard(Board):
     ) -> RunResult:
         done = self.emulate(program, inputs, timeout_s=timeout_s)
         return RunResult(done.outputs, done.samples, done.stack_bytes)
+
+
+@functools.cache
+def _runtime(core: str, target: Target) -> tuple[Path, ...]:
+    """The start-up code of a program of the tuner's candidates."""
+    folder = Path(_runtime_folder().name)
+    flags = [f"-mcpu={core}", "-mthumb", "-mgeneral-regs-only", *OPTIMISE]
+    flags += [f for f in target.gcc_flags if f.startswith("-mfloat-abi")]
+    flags += ["-DTE_FPU"] if target.has("fpu") else []
+    flags += ["-fno-tree-loop-distribute-patterns"]
+    objects = []
+    for name in ("start.c", "fault.c", "semihosting.c", "timer.c"):
+        objects.append(folder / f"{target.name}_{core}_{Path(name).stem}.o")
+        source = str(runtime_c() / "boards" / name)
+        compile_or_raise([ARM_GCC, *flags, "-c", source, "-o", str(objects[-1])], name)
+    return tuple(objects)
+
+
+@functools.cache
+def _runtime_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tinyengine-tune-runtime-")

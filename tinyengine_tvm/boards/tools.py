@@ -22,6 +22,9 @@ PACKAGES = {
     ARM_OBJDUMP: "binutils-arm-none-eabi",
     QEMU: "qemu-system-arm",
     "nano.specs": "libnewlib-arm-none-eabi",
+    "cmake": "cmake",
+    "ninja": "ninja-build",
+    "dtc": "device-tree-compiler",
 }
 """The Debian package of each tool."""
 
@@ -64,7 +67,7 @@ def compile_or_raise(command: Sequence[str], what: str) -> None:
     """
     done = subprocess.run(
         command,
-        # Messages in the language that _first_error reads.
+        # Messages in the language that first_error reads.
         env={**os.environ, "LC_ALL": "C"},
         capture_output=True,
         text=True,
@@ -72,10 +75,11 @@ def compile_or_raise(command: Sequence[str], what: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise BoardError(f"cannot build {what}: {_first_error(done.stderr)}")
+        raise BoardError(f"cannot build {what}: {first_error(done.stderr)}")
 
 
-def _first_error(text: str) -> str:
+def first_error(text: str) -> str:
+    """The line of a compiler's or linker's output that says why it failed."""
     overflow = re.search(r"region `(\w+)' overflowed by (\d+) bytes", text)
     if overflow:
         memory = {"RAM": "RAM", "CODE": "flash"}.get(overflow[1], overflow[1])

@@ -17,6 +17,7 @@ from ..errors import TinyEngineError
 from ..version import __version__
 from .boards import boards
 from .compile import compile_
+from .export import export
 from .memory import memory
 from .pareto import pareto
 from .profile import profile
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("compile")(compile_)
 app.command()(run)
+app.command()(export)
 app.command()(profile)
 app.command()(memory)
 app.command()(pareto)

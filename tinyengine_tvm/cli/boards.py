@@ -14,10 +14,11 @@ def boards(as_json: JsonOption = False) -> None:
       tinyengine boards
       tinyengine boards --json
     """
-    from ..boards import BOARDS
+    from ..boards import ALL_BOARDS
     from ..boards.tools import install_command
 
-    missing = {name: board.missing() for name, board in BOARDS.items()}
+    missing = {name: board.missing() for name, board in ALL_BOARDS.items()}
+    needs = {name: board.needs() for name, board in ALL_BOARDS.items()}
     lacking = sorted({tool for tools in missing.values() for tool in tools})
     if as_json:
         print_json(
@@ -26,19 +27,24 @@ def boards(as_json: JsonOption = False) -> None:
                     "name": name,
                     "description": board.description,
                     "targets": list(board.targets),
-                    "ready": not missing[name],
+                    "ready": not missing[name] and not needs[name],
                     "missing": [{"tool": t, "package": p} for t, p in missing[name]],
+                    "needs": needs[name],
                     "install": install_command(missing[name]) if missing[name] else None,
                 }
-                for name, board in BOARDS.items()
+                for name, board in ALL_BOARDS.items()
             ]
         )
         return
     shown = table("board", "what it is", "runs code for", "here")
-    for name, board in BOARDS.items():
-        tools = ", ".join(tool for tool, _ in missing[name])
+    for name, board in ALL_BOARDS.items():
+        tools = ", ".join(
+            [*(tool for tool, _ in missing[name]), *(["a Zephyr tree"] if needs[name] else [])]
+        )
         state = f"lacks {tools}" if tools else "ready"
         shown.add_row(name, board.description, ", ".join(board.targets), state)
     console().print(shown)
+    for needed in dict.fromkeys(filter(None, needs.values())):
+        console().print(needed)
     if lacking:
         console().print(f"to install what is missing: {install_command(lacking)}")

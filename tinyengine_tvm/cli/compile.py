@@ -11,6 +11,8 @@ import typer
 
 from ..budget import parse_size
 from ..errors import ModelError, TinyEngineError
+from ..folders import require_free_archive, require_free_folder
+from ..targets import get_target
 from .terminal import JsonOption, console, facts, print_json, progress
 
 
@@ -54,8 +56,17 @@ def compile_(
         ),
     ],
     target: Annotated[
-        str, typer.Option("--target", "-t", help="Core to compile for; see tinyengine targets.")
-    ] = "cortex-m4",
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="Core to compile for; see tinyengine targets. Default: the board's, or cortex-m4.",
+        ),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", "-b", help="Board it's meant for: refuses cores that it lacks."),
+    ] = None,
     name: Annotated[
         str, typer.Option("--name", help="Name in files and C functions: tvmgen_NAME_run.")
     ] = "net",
@@ -147,8 +158,10 @@ def compile_(
       tinyengine compile model.tflite -o build/net --records kws.jsonl
       tinyengine compile model.onnx -o net.tar --output-format mlf
       tinyengine compile model.onnx -o build/net --input-shapes "data:[1,3,96,96]"
+      tinyengine compile model.tflite -o build/net --board zephyr:mps2_an521
     """
-    from ..api import compile_model, require_free_archive, require_free_folder
+    from ..api import compile_model
+    from ..boards import get_board
     from ..importers.input_shapes import parse_input_shapes
 
     if desired_layout is not None:
@@ -160,14 +173,20 @@ def compile_(
     if not model.is_file():
         problem = "is not a file" if model.exists() else "doesn't exist"
         raise ModelError(f"model '{model}' {problem}; give a .tflite or .onnx file")
+    core = target or "cortex-m4"
+    if board is not None:
+        machine = get_board(board)
+        core = target or machine.own_target
+        get_target(core)
+        machine.require_target(core)
     # Artifact.save asks the same, but only after seconds of work.
     archive = output_format is OutputFormat.MLF
     (require_free_archive if archive else require_free_folder)(output)
     shapes = None if input_shapes is None else parse_input_shapes(input_shapes)
-    with progress(f"compiling {model.name} for {target}", quiet=as_json):
+    with progress(f"compiling {model.name} for {core}", quiet=as_json):
         artifact = compile_model(
             model,
-            target=target,
+            target=core,
             name=name,
             interface=interface.value,
             disabled_rewrites=tuple(no_rewrite or ()),

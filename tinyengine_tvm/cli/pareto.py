@@ -50,7 +50,8 @@ def pareto(
       tinyengine pareto model.tflite
       tinyengine pareto model.tflite --board mps2-an386 -o curve
     """
-    from ..api import pareto_curve, require_free_folder
+    from ..api import pareto_curve
+    from ..folders import require_free_folder
     from ..report import pareto_json, pareto_scene
 
     if not model.is_file():

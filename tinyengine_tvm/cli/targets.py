@@ -14,12 +14,13 @@ def targets(as_json: JsonOption = False) -> None:
       tinyengine targets
       tinyengine targets --json
     """
-    from ..boards import BOARDS
+    from ..boards import ALL_BOARDS as BOARDS
     from ..boards.tools import install_command
     from ..targets import TARGETS
 
     missing = {name: board.missing() for name, board in BOARDS.items()}
     lacking = sorted({tool for tools in missing.values() for tool in tools})
+    ready = {name: not missing[name] and not board.needs() for name, board in BOARDS.items()}
     runs_on = {
         name: [board.name for board in BOARDS.values() if name in board.targets] for name in TARGETS
     }
@@ -31,7 +32,7 @@ def targets(as_json: JsonOption = False) -> None:
                     "description": target.description,
                     "features": sorted(target.features),
                     "gcc_flags": list(target.gcc_flags),
-                    "boards": [{"name": b, "ready": not missing[b]} for b in runs_on[name]],
+                    "boards": [{"name": b, "ready": ready[b]} for b in runs_on[name]],
                 }
                 for name, target in TARGETS.items()
             ]
@@ -39,7 +40,7 @@ def targets(as_json: JsonOption = False) -> None:
         return
     shown = table("target", "core", "gcc", "boards")
     for name, target in TARGETS.items():
-        boards = [b if not missing[b] else f"{b} (tools missing)" for b in runs_on[name]]
+        boards = [b if ready[b] else f"{b} (not ready)" for b in runs_on[name]]
         shown.add_row(
             name, target.description, " ".join(target.gcc_flags), ", ".join(boards) or "none"
         )

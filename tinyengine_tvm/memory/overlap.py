@@ -66,7 +66,12 @@ def sharing(
         for name in {aliases[n].buffer for n in layer.inputs if n in aliases}:
             indices = [i for i, n in enumerate(layer.inputs) if _lies_in(aliases.get(n), name)]
             # Output and operand in one buffer is a view, and later readers keep an operand alive.
-            if name == output or name in kept or of_name[name].last != step or of_name[output].first != step:
+            if (
+                name == output
+                or name in kept
+                or of_name[name].last != step
+                or of_name[output].first != step
+            ):
                 continue
             # A buffer that holds more than the operand isn't dead as a whole.
             if any(network.tensor(layer.inputs[i]).nbytes < of_name[name].size for i in indices):

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..boards.elf import Image
 from ..boards.tools import ARM_OBJDUMP, require_tools
 from ..errors import BoardError
 
@@ -30,15 +31,15 @@ class Line:
         return _REMARK.sub("", self.text)
 
 
-def disassemble(program: Path, section: str = ".text") -> list[Line]:
-    """The instructions of an ELF file's section in ascending order, constants between them too.
+def disassemble(program: Path) -> list[Line]:
+    """The instructions of an ELF file's code in ascending order, constants between them too.
 
     Raises:
         BoardError: objdump is missing or cannot read the file.
     """
     require_tools([ARM_OBJDUMP], "disassembling")
     done = subprocess.run(
-        [ARM_OBJDUMP, "-d", "-j", section, str(program)],
+        [ARM_OBJDUMP, "-d", "-j", Image(program).text_section or ".text", str(program)],
         capture_output=True,
         text=True,
         check=False,

@@ -59,7 +59,7 @@ class Plugin:
         plan, out = work.resolve() / "plan.txt", work.resolve() / "counts.txt"
         out.unlink(missing_ok=True)
         lines = [
-            f"code {image.address('__text_start'):x} {image.address('__text_end'):x}",
+            "code {:x} {:x}".format(*image.code_range),
             f"entry {image.address(program.model.run_function):x}",
             f"return {image.address('te_model_returned'):x}",
             f"layers {layers}",

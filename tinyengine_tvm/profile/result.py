@@ -85,6 +85,8 @@ class Profile:
     addresses: per layer, for the plugin alone; not part of `to_json`.
     cycles: the estimate of docs/cycle-model.md for the board's core, the sum of its layers; where
     it is None, `cycles_note` says why.
+    clock_instructions: under an operating system, the same inference by its clock under QEMU's
+    -icount, interrupts included; None elsewhere.
     """
 
     board: str
@@ -103,6 +105,7 @@ class Profile:
     addresses: tuple[AddressCounts, ...] = field(default=(), repr=False)
     cycles: int | None = None
     cycles_note: str | None = None
+    clock_instructions: int | None = None
 
     @property
     def instructions_per_mac(self) -> float | None:
@@ -121,6 +124,7 @@ class Profile:
             "target": self.target,
             "instructions": self.instructions,
             "unmarked_instructions": self.unmarked_instructions,
+            "clock_instructions": self.clock_instructions,
             "macs": self.macs,
             "instructions_per_mac": _per_mac(self.instructions, self.macs),
             "cycles": self.cycles,

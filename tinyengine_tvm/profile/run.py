@@ -13,13 +13,16 @@ from ..boards.base import Board, Program, scratch_folder
 from ..boards.elf import Image
 from ..boards.qemu import TIMER_LOOP_INSTRUCTIONS, QemuBoard
 from ..boards.samples import check_inputs, example_inputs
-from ..boards.tools import require_tools
 from ..errors import BoardError
 from .counts import Counts
 from .cycles import count_cycles
 from .footprint import Footprint, measure_footprint
 from .plugin import PluginUnavailable, plugin_for
 from .result import LayerProfile, Profile, Sram
+
+CLOCK_SLACK, CLOCK_SHARE = 2000, 0.001
+"""By how many instructions, and by which share of them, an operating system's clock may differ from
+the count: by its interrupts, the call, and a tick."""
 
 
 def profile_model(
@@ -48,6 +51,7 @@ def profile_model(
         except PluginUnavailable as reason:
             return _by_timer(counting, plain, sample, footprint, str(reason))
         unmarked = plugin.count(counting, plain, sample, folder)
+        clock = _by_clock(counting, plain, sample, unmarked) if counting.has_clock else None
         marked, counts = count_model(board, directory, folder / "marked", sample)
         functions = counts.functions(Image(marked.path))
         addresses = tuple(layer.addresses for layer in counts.layers)
@@ -83,6 +87,8 @@ def profile_model(
         addresses=addresses,
         cycles=cycles.total,
         cycles_note=cycles.note,
+        note=clock and clock[1],
+        clock_instructions=clock and clock[0],
     )
 
 
@@ -111,7 +117,7 @@ def _counting(board: Board) -> QemuBoard:
             f"{board.name} cannot count instructions; profile on a board that QEMU emulates, "
             "such as mps2-an386"
         )
-    require_tools(board.tools, board.name)
+    board.require()
     return board
 
 
@@ -124,6 +130,43 @@ def _first_sample(
     return {port.field: array[0] for port, array in zip(model.inputs, arrays, strict=True)}
 
 
+def _timed(
+    board: QemuBoard, program: Program, sample: Mapping[str, np.ndarray]
+) -> tuple[int, float] | None:
+    """Instructions of the first sample's inference by the board's clock, and those of a tick."""
+    done = board.emulate(program, sample, options=["-icount", "shift=0"], timed=True)
+    ticks = done.said("TICKS")
+    if ticks is None or int(ticks["loop"]) == 0:
+        return None
+    run = (int(ticks["run_high"]) << 24) + int(ticks["run_low"])
+    tick = TIMER_LOOP_INSTRUCTIONS / int(ticks["loop"])
+    return round(run * tick), tick
+
+
+def _by_clock(
+    board: QemuBoard, program: Program, sample: Mapping[str, np.ndarray], counted: Counts
+) -> tuple[int, str]:
+    """What the operating system's clock says of an inference, in instructions and in words.
+
+    Raises:
+        BoardError: it doesn't agree with what was counted.
+    """
+    timed = _timed(board, program, sample)
+    if timed is None:
+        raise BoardError(f"{board.name}: its clock doesn't run")
+    instructions, tick = timed
+    apart = instructions - counted.instructions
+    if abs(apart) > CLOCK_SLACK + counted.instructions * CLOCK_SHARE:
+        raise BoardError(
+            f"{board.name}: the board's clock measured {instructions:,} instructions where "
+            f"{counted.instructions:,} were counted"
+        )
+    return instructions, (
+        f"the board's own clock measured {instructions:,} instructions, {abs(apart):,} "
+        f"{'more' if apart >= 0 else 'fewer'} than were counted (a tick is {tick:.0f})"
+    )
+
+
 def _by_timer(
     board: QemuBoard,
     program: Program,
@@ -133,12 +176,10 @@ def _by_timer(
 ) -> Profile:
     model = program.model
     stack = board.emulate(program, sample).stack_bytes
-    done = board.emulate(program, sample, options=["-icount", "shift=0"], timed=True)
-    ticks = done.said("TICKS")
-    if ticks is None or int(ticks["loop"]) == 0:
+    timed = _timed(board, program, sample)
+    if timed is None:
         raise BoardError(f"{board.name}: {note}, and its timer doesn't run either")
-    run = (int(ticks["run_high"]) << 24) + int(ticks["run_low"])
-    instructions = round(run * TIMER_LOOP_INSTRUCTIONS / int(ticks["loop"]))
+    instructions, _ = timed
     return Profile(
         board=board.name,
         target=model.target.name,

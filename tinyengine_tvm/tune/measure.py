@@ -36,7 +36,6 @@ from ..profile.cycles.flow import Flow, FlowCycles
 from ..profile.cycles.instruction import Instruction, decode
 from ..profile.disassembly import Line, disassemble
 from ..profile.plugin import plugin_for
-from ..targets import Target, get_target
 from .program import DAMAGE, DAMAGED, Sources, results
 from .workload import Candidate, Workload
 
@@ -165,16 +164,16 @@ class _Batch:
         sources.write(work)
         include = f"-I{runtime_c() / 'boards'}"
         compiled = work / "batch.o"
-        options = [*target.gcc_flags, *OPTIMISE, *ALIKE, "-w", include]
+        flags = board.gcc_flags(target)
+        options = [*flags, *OPTIMISE, *ALIKE, f"-Dmain={board.batch_entry}", "-w", include]
         compile_or_raise(
             [ARM_GCC, *options, "-c", str(work / "batch.c"), "-o", str(compiled)], "a batch"
         )
         blob = work / "blob.o"
         paths = [f"-I{work}", "-c", str(work / "blob.s"), "-o", str(blob)]
-        compile_or_raise([ARM_GCC, *target.gcc_flags, *paths], "a batch's data")
+        compile_or_raise([ARM_GCC, *flags, *paths], "a batch's data")
         self.program = work / "batch.elf"
-        runtime = _runtime(board.core, target.name)
-        board.link(target, [compiled, blob, *runtime], self.program)
+        board.link_batch(target, [compiled, blob], self.program)
         self.image = Image(self.program)
         own = Image(compiled).symbols.values()
         self._own = {s.name for s in own if s.kind == "STT_FUNC" and s.section is not None}
@@ -274,8 +273,8 @@ class _Batch:
     def _plugin_options(self) -> list[str]:
         image = self.image
         plan = [
-            f"code {image.address('__text_start'):x} {image.address('__text_end'):x}",
-            f"entry {image.address('main'):x}",
+            "code {:x} {:x}".format(*image.code_range),
+            f"entry {image.address(self.board.batch_entry):x}",
             f"return {image.address('finish'):x}",
             f"layers {len(self.candidates) + 1}",
             *(f"layer {number} {address:x}" for number, address in image.layer_marks),
@@ -344,24 +343,3 @@ def _difference(output: bytes, expected: np.ndarray) -> str:
         f"{len(wrong)} of {expected.size} outputs differ, the first at {list(at)}: "
         f"{got[at]} instead of {expected[at]}"
     )
-
-
-@functools.cache
-def _runtime(core: str, target: str) -> tuple[Path, ...]:
-    folder = Path(_runtime_folder().name)
-    found: Target = get_target(target)
-    flags = [f"-mcpu={core}", "-mthumb", "-mgeneral-regs-only", *OPTIMISE]
-    flags += [f for f in found.gcc_flags if f.startswith("-mfloat-abi")]
-    flags += ["-DTE_FPU"] if found.has("fpu") else []
-    flags += ["-fno-tree-loop-distribute-patterns"]
-    objects = []
-    for name in ("start.c", "fault.c", "semihosting.c", "timer.c"):
-        objects.append(folder / f"{target}_{core}_{Path(name).stem}.o")
-        source = str(runtime_c() / "boards" / name)
-        compile_or_raise([ARM_GCC, *flags, "-c", source, "-o", str(objects[-1])], name)
-    return tuple(objects)
-
-
-@functools.cache
-def _runtime_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="tinyengine-tune-runtime-")

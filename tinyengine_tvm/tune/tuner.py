@@ -143,11 +143,10 @@ class _Tuner:
         if not isinstance(machine, QemuBoard):
             raise BoardError(f"{board} cannot count instructions; tune on mps2-an386 or its like")
         self.board, self.core, self.path = board, machine.core, records
-        core = get_target(target or machine.core)
-        if core.name not in machine.targets:
-            runs = ", ".join(machine.targets)
-            raise BoardError(f"{board} cannot run code for {core.name}; it runs {runs}")
-        require_tools((*machine.tools, ARM_GCC, ARM_OBJDUMP, HOST_GCC), f"tuning on {board}")
+        core = get_target(target or machine.own_target)
+        machine.require_target(core.name)
+        machine.require()
+        require_tools((ARM_GCC, ARM_OBJDUMP, HOST_GCC), f"tuning on {board}")
         # Built here once, and not by every worker at the same time.
         plugin_for(machine)
         self.options = options

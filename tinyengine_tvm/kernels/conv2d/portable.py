@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""conv2d in portable C: four output channels at a time, weights interleaved in that order."""
+"""conv2d in portable C: a few output channels at a time, weights interleaved in that order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...network import Conv2D, Dense, Network
+from ...targets import Target
 from ..base import Code, Configuration, Constant, Function, Kernel, Operands, render
 from ..geometry import geometry_of, raster_overlap
 from ..weighted import (
@@ -18,10 +19,12 @@ from ..weighted import (
 )
 
 BLOCK = 4
+BLOCKS = (BLOCK, 2, 6, 8)
+"""Output channels at a time: each reads an input once for all of them, and takes a register."""
 
 TEMPLATE = """\
 /* {{ g.height }}x{{ g.width }}x{{ g.depth }} -> {{ g.out_height }}x{{ g.out_width }}x{{ g.channels }}, kernel \
-{{ g.kh }}x{{ g.kw }}, stride {{ g.sy }}x{{ g.sx }}. Weights: [channels / 4][kh][kw][{{ g.depth }}][4]. */
+{{ g.kh }}x{{ g.kw }}, stride {{ g.sy }}x{{ g.sx }}. Weights: [channels / {{ block }}][kh][kw][{{ g.depth }}][{{ block }}]. */
 static void @NAME@(const int8_t *x, const int8_t *weight, const int32_t *bias,
     const int32_t *multiplier, const int8_t *shift, int32_t in_zero, int32_t out_zero, int8_t *y)
 {
@@ -49,24 +52,25 @@ static void @NAME@(const int8_t *x, const int8_t *weight, const int32_t *bias,
             const int32_t kx1 = {{ g.width }} - left < {{ g.kw }} ? {{ g.width }} - left : {{ g.kw }};
 {% endif %}
             const int8_t *w = weight;
-            for (int32_t channel = 0; channel < {{ g.channels }}; channel += 4) {
-                uint32_t sum[4] = {(uint32_t)bias[channel], (uint32_t)bias[channel + 1],
-                    (uint32_t)bias[channel + 2], (uint32_t)bias[channel + 3]};
+            for (int32_t channel = 0; channel < {{ g.channels }}; channel += {{ block }}) {
+                uint32_t sum[{{ block }}] = {(uint32_t)bias[channel], (uint32_t)bias[channel + 1]
+{%- for i in range(2, block, 2) %},
+                    (uint32_t)bias[channel + {{ i }}], (uint32_t)bias[channel + {{ i + 1 }}]
+{%- endfor %}};
 {% if g.padded %}
                 for (int32_t ky = ky0; ky < ky1; ++ky) {
                     /* The taps of one row that lie inside are one contiguous run. */
                     const int8_t *in = x + ((top + ky) * {{ g.width }} + left + kx0) * {{ g.depth }};
-                    const int8_t *row = w + (ky * {{ g.kw }} + kx0) * {{ 4 * g.depth }};
+                    const int8_t *row = w + (ky * {{ g.kw }} + kx0) * {{ block * g.depth }};
                     for (int32_t k = (kx1 - kx0) * {{ g.depth }}; k > 0; --k) {
                         const int32_t value = *in++ - in_zero;
-                        sum[0] += (uint32_t)(value * row[0]);
-                        sum[1] += (uint32_t)(value * row[1]);
-                        sum[2] += (uint32_t)(value * row[2]);
-                        sum[3] += (uint32_t)(value * row[3]);
-                        row += 4;
+{% for i in range(block) %}
+                        sum[{{ i }}] += (uint32_t)(value * row[{{ i }}]);
+{% endfor %}
+                        row += {{ block }};
                     }
                 }
-                w += {{ 4 * g.kh * g.kw * g.depth }};
+                w += {{ block * g.kh * g.kw * g.depth }};
 {% else %}
 {% if g.kh > 1 %}
                 for (int32_t ky = 0; ky < {{ g.kh }}; ++ky) {
@@ -77,18 +81,17 @@ static void @NAME@(const int8_t *x, const int8_t *weight, const int32_t *bias,
 {% endif %}
                     for (int32_t k = 0; k < {{ g.kw * g.depth }}; ++k) {
                         const int32_t value = *in++;
-                        sum[0] += (uint32_t)(value * w[0]);
-                        sum[1] += (uint32_t)(value * w[1]);
-                        sum[2] += (uint32_t)(value * w[2]);
-                        sum[3] += (uint32_t)(value * w[3]);
-                        w += 4;
+{% for i in range(block) %}
+                        sum[{{ i }}] += (uint32_t)(value * w[{{ i }}]);
+{% endfor %}
+                        w += {{ block }};
                     }
                 }
 {% endif %}
-{% if g.channels % 4 == 0 %}
-                for (int32_t i = 0; i < 4; ++i) {
+{% if g.channels % block == 0 %}
+                for (int32_t i = 0; i < {{ block }}; ++i) {
 {% else %}
-                const int32_t count = {{ g.channels }} - channel < 4 ? {{ g.channels }} - channel : 4;
+                const int32_t count = {{ g.channels }} - channel < {{ block }} ? {{ g.channels }} - channel : {{ block }};
                 for (int32_t i = 0; i < count; ++i) {
 {% endif %}
                     const int32_t scaled = {{ scale }}((int32_t)sum[i],
@@ -108,25 +111,35 @@ class Conv2DPortable(Kernel[Conv2D]):
     name = "conv2d_s8_portable"
     layer = Conv2D
 
+    def configurations(
+        self, network: Network, layer: Conv2D, target: Target
+    ) -> Sequence[Configuration]:
+        return tuple({"block": block} for block in BLOCKS)
+
     def overlap(
         self, network: Network, layer: Conv2D, configuration: Configuration
     ) -> dict[int, int]:
-        """Pixel by pixel; a window is read again for every four channels."""
+        """Pixel by pixel; a window is read again for every block of channels."""
         return {0: raster_overlap(geometry_of(network, layer), window_kept=False)}
 
     def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
-        return emit_convolution(network, layer)
+        return emit_convolution(network, layer, configuration["block"])
 
 
-def emit_convolution(network: Network, layer: Conv2D | Dense) -> Code:
+def emit_convolution(network: Network, layer: Conv2D | Dense, block: int = BLOCK) -> Code:
     """Code of a convolution, or of a dense layer as a 1x1 convolution over its rows."""
     geometry = geometry_of(network, layer)
     x, y = network.input_of(layer), network.output_of(layer)
     bias = layer.bias if geometry.padded else bias_with_input_zero_point(network, layer)
-    weight = pad_channels(layer.weight.reshape(geometry.channels, -1), BLOCK)
-    blocks = weight.reshape(-1, BLOCK, weight.shape[1]).transpose(0, 2, 1)
+    weight = pad_channels(layer.weight.reshape(geometry.channels, -1), block)
+    blocks = weight.reshape(-1, block, weight.shape[1]).transpose(0, 2, 1)
     text = render(
-        TEMPLATE, g=geometry, scale=scale_helper(network), low=layer.clamp[0], high=layer.clamp[1]
+        TEMPLATE,
+        g=geometry,
+        block=block,
+        scale=scale_helper(network),
+        low=layer.clamp[0],
+        high=layer.clamp[1],
     )
 
     def call(operands: Operands, names: Sequence[str]) -> str:
@@ -141,7 +154,7 @@ def emit_convolution(network: Network, layer: Conv2D | Dense) -> Code:
         functions=(Function(name, text, (scale_helper(network), "te_clamp")),),
         constants=(
             Constant("weight", np.ascontiguousarray(blocks).reshape(-1)),
-            *requantise_constants(network, layer, bias, BLOCK),
+            *requantise_constants(network, layer, bias, block),
         ),
         call=call,
     )
