@@ -20,13 +20,14 @@ from tests.kernels.qemu_harness import (
 from tests.kernels.random_gemm import cases
 from tests.random_layers import one_layer, tensor, values
 from tinyengine_tvm.kernels.conv2d.dsp_gemm import Conv2DGemm
+from tinyengine_tvm.kernels.conv2d.dsp_slide import Conv2DSlide
 from tinyengine_tvm.kernels.dense.dsp_gemm import DenseGemm
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.network import Conv2D, Dense, Padding, Quantisation
 from tinyengine_tvm.targets import get_target
 
 M4 = get_target("cortex-m4")
-DSP = (Conv2DGemm(), DenseGemm())
+DSP = (Conv2DGemm(), Conv2DSlide(), DenseGemm())
 
 
 def chosen(case: Case, objective: str) -> Case:
