@@ -10,7 +10,7 @@ struct te_gemm_plane {
     int32_t pad_top;
     int32_t pad_left; /* bytes of the plane */
     int32_t pitch; /* bytes from row to row of the plane */
-    int32_t pixel; /* bytes of a widened pixel */
+    int32_t column_step; /* bytes of the plane from one window to the next */
     int32_t band; /* rows of the output that are made from one filling of the plane */
     uint32_t zero_point; /* of the input, in either half: the value of padding */
 };
@@ -62,7 +62,7 @@ static void te_gemm_rows(te_gemm_routine *routine, te_widen_routine *widen, cons
             if (image->out_width % 2 != 0) {
                 gemm.y = y - sizes->channels;
                 gemm.y_second = 0;
-                gemm.buffer = row + (image->out_width - 1) * image->pixel;
+                gemm.buffer = row + (image->out_width - 1) * image->column_step;
                 gemm.buffer_end = (int8_t *)gemm.buffer + sizes->buffer_bytes;
                 gemm.pairs = 1;
                 routine(&gemm, sizes);

@@ -98,6 +98,20 @@ def test_outputs_over_their_inputs(kind):
     check_on_board(batch, overlapped=True)
 
 
+def test_outputs_over_their_inputs_from_widened_rows():
+    require_board()
+    kernel, batch = Conv2DSlide(), []
+    for case in cases("windows", 120, 6):
+        if kernel.supports(case.network, case.layer, M4):
+            space = kernel.configurations(case.network, case.layer, M4)
+            batch += [replace(case, kernel=kernel, configuration=dict(c)) for c in space[::5]]
+    shared = [c.kernel.overlap(c.network, c.layer, c.configuration)[0] for c in batch]
+    assert sum(bytes_ > 0 for bytes_ in shared) > 20
+    assert {c.configuration["band"] for c in batch} == {1, 2, 4}
+    for part in batches(batch):
+        check_on_board(part, overlapped=True)
+
+
 def convolution(
     size: tuple[int, int, int],
     channels: int,

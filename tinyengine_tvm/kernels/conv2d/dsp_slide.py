@@ -25,7 +25,8 @@ BANDS = (1, 2, 4)
 
 def _pitch(g: Geometry) -> int:
     """Bytes of a widened row: for an odd number of pixels the last one's partner is computed too."""
-    columns = max(g.pad_left + g.width, g.out_width + g.out_width % 2 + g.kw - 1)
+    pixels = g.out_width + g.out_width % 2
+    columns = max(g.pad_left + g.width, (pixels - 1) * g.sx + g.kw)
     return 2 * g.depth * columns
 
 
@@ -34,17 +35,17 @@ def _plane_rows(g: Geometry, band: int) -> int:
 
 
 class Conv2DSlide(Kernel[Conv2D]):
-    """Windows of several columns at horizontal stride 1, channels a multiple of four."""
+    """Windows of several pixels, channels a multiple of four."""
 
     name = "conv2d_s8_4x2_slide_dsp"
     layer = Conv2D
 
     def supports(self, network: Network, layer: Conv2D, target: Target) -> bool:
         g = geometry_of(network, layer)
-        if not (target.has("dsp") and g.sx == 1 and g.kw > 1 and g.depth % 4 == 0):
+        if not (target.has("dsp") and g.kh * g.kw > 1 and g.depth % 4 == 0):
             return False
         # Offsets within a row of the window are the furthest where all its words are unrolled.
-        furthest = 2 * g.depth * (g.kw + 1)
+        furthest = 2 * g.depth * (g.kw + g.sx)
         if max(furthest, _pitch(g)) > 4095:
             return False
         return bool(forms_of(network, layer))
@@ -56,17 +57,18 @@ class Conv2DSlide(Kernel[Conv2D]):
         words = g.depth // 2
         points = []
         for form in forms_of(network, layer):
-            word = slide_bytes(g.kw, form)
+            word = slide_bytes(g.kw, g.sx, form)
             unrolls = [n for n in range(1, words + 1) if words % n == 0 and n * word <= MOST_CODE]
             ways = [(n, False) for n in reversed(unrolls) if n >= min(4, words)]
             if g.kh * words * word <= MOST_CODE:
                 ways.insert(0, (words, True))
-            for band in BANDS:
-                if band <= g.out_height:
-                    points += [
-                        {"weights": form, "unroll": n, "whole": whole, "band": band}
-                        for n, whole in ways
-                    ]
+            points += [
+                {"weights": form, "unroll": n, "whole": whole, "loads": loads, "band": band}
+                for band in BANDS
+                if band <= g.out_height
+                for n, whole in ways
+                for loads in ("singles", "pairs")
+            ]
         return points
 
     def scratch(self, network: Network, layer: Conv2D, configuration: Configuration) -> int:
@@ -93,11 +95,13 @@ class Conv2DSlide(Kernel[Conv2D]):
             g.kh,
             g.kw,
             g.depth,
+            g.sx,
             _pitch(g),
             form,
             outputs_of(layer, sequence),
             configuration["unroll"],
             configuration["whole"],
+            configuration["loads"],
         )
         constant = constants(
             network,
@@ -119,7 +123,7 @@ class Conv2DSlide(Kernel[Conv2D]):
                 g.pad_top,
                 g.pad_left * routine.pixel,
                 routine.pitch,
-                routine.pixel,
+                g.sx * routine.pixel,
                 configuration["band"],
                 (network.input_of(layer).zero_point & 0xFFFF) * 0x10001,
             ],

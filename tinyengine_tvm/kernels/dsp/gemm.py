@@ -116,16 +116,19 @@ def _multiply(a: Assembly, routine: Routine) -> None:
 def _step(a: Assembly, routine: Routine, first: bool) -> None:
     """Two inputs of each pixel; the first step of a block copies the biases to the second pixel."""
     if routine.loads == "pairs":
-        a(f"ldrd {X0}, {X1}, [{BUFFER}], #8", f"ldrd {W0}, {W1}, [{WEIGHTS}], #8")
+        a(f"ldrd {X0}, {X1}, [{BUFFER}], #8")
     else:
         a(f"ldr {X1}, [{BUFFER}, #4]", f"ldr {X0}, [{BUFFER}], #8")
-        load_weights(a)
+    load_weights(a, routine.loads)
     products(a, routine.form, X0, X1, first)
 
 
-def load_weights(a: Assembly) -> None:
-    """The next two words of weights, by LDRs that follow a load of something else."""
-    a(f"ldr {W1}, [{WEIGHTS}, #4]", f"ldr {W0}, [{WEIGHTS}], #8")
+def load_weights(a: Assembly, loads: Loads) -> None:
+    """The next two words of weights, after a load of something else."""
+    if loads == "pairs":
+        a(f"ldrd {W0}, {W1}, [{WEIGHTS}], #8")
+    else:
+        a(f"ldr {W1}, [{WEIGHTS}, #4]", f"ldr {W0}, [{WEIGHTS}], #8")
 
 
 def products(a: Assembly, form: Form, x: str, x_second: str, first: bool) -> None:

@@ -4,7 +4,8 @@
 Rows of the input are widened to int16 once, padding included, and windows are read from there. Windows
 of neighbours at stride 1 share all columns but one. What the second pixel reads in one column the first
 one reads in the next, so it stays in its register: a step after the first of a row of the window loads
-one word of inputs instead of two. Nothing is copied per window, and none needs care at the border.
+one word of inputs instead of two; at other strides both are loaded. Nothing is copied per window, and
+none needs care at the border.
 
 Registers are those of `gemm`; r8 and r9 take turns in holding the newer column.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .assembly import Assembly
-from .gemm import FIRST, SECOND, load_weights, products
+from .gemm import FIRST, SECOND, Loads, load_weights, products
 from .outputs import BUFFER, W0, W1, WEIGHTS, X0, X1, Form, Outputs, rescale, store
 from .stack import FRAME, SIGNATURE, SLOT, copy_arguments
 
@@ -30,24 +31,28 @@ WIDEN_SIGNATURE = (
 class SlideRoutine:
     """What distinguishes one routine from another.
 
-    rows, columns, depth: of the window; pitch: bytes between rows of the widened input. unroll: words
-    of a pixel (pairs of channels) in a row of code, a divisor of depth / 2; whole: all rows of the
+    rows, columns, depth: of the window; stride: in columns; pitch: bytes between rows of the widened
+    input. unroll: words of a pixel (pairs of channels) in a row of code, a divisor of depth / 2; whole: all rows of the
     window, and all words of a pixel, in a row of code.
     """
 
     rows: int
     columns: int
     depth: int
+    stride: int
     pitch: int
     form: Form
     outputs: Outputs
     unroll: int
     whole: bool
+    loads: Loads
 
     @property
     def name(self) -> str:
         window = f"{self.rows}x{self.columns}x{self.depth}"
-        return f"te_gemm_4x2_{self.form}_slide_{window}_{'whole' if self.whole else self.unroll}_dsp"
+        window += "" if self.stride == 1 else f"_stride{self.stride}"
+        how = f"{'whole' if self.whole else self.unroll}_{self.loads}"
+        return f"te_gemm_4x2_{self.form}_slide_{window}_{how}_dsp"
 
     @property
     def pixel(self) -> int:
@@ -57,7 +62,7 @@ class SlideRoutine:
     @property
     def reaches(self) -> bool:
         """Whether all offsets fit their instructions."""
-        furthest = self.columns * self.pixel + 4 * self.unroll
+        furthest = (self.columns - 1 + self.stride) * self.pixel + 4 * self.unroll
         return furthest <= LAST_OFFSET and self.pitch <= LAST_OFFSET
 
 
@@ -73,9 +78,10 @@ def slide_order(rows: int, columns: int, depth: int) -> list[tuple[int, int]]:
     return steps
 
 
-def slide_bytes(columns: int, form: Form) -> int:
-    """Code bytes of the steps of a word in all columns."""
-    return 4 * (1 + columns * (13 if form == "packed" else 12))
+def slide_bytes(columns: int, stride: int, form: Form) -> int:
+    """Code bytes of the steps of a word in all columns, at most."""
+    loads = columns + (1 if stride == 1 else columns)
+    return 4 * (loads + columns * (12 if form == "packed" else 11))
 
 
 def slide_text(routine: SlideRoutine) -> str:
@@ -97,14 +103,14 @@ def slide_text(routine: SlideRoutine) -> str:
     a.note("the next pair of pixels")
     a("add r8, r9", f"str r8, [sp, #{SLOT['y']}]")
     for slot in ("buffer", "buffer_end"):
-        a(f"ldr r10, [sp, #{SLOT[slot]}]", f"add r10, r10, #{2 * routine.pixel}")
+        a(f"ldr r10, [sp, #{SLOT[slot]}]", f"add r10, r10, #{2 * routine.stride * routine.pixel}")
         a(f"str r10, [sp, #{SLOT[slot]}]")
     a(f"ldr r10, [sp, #{SLOT['pairs']}]", "subs r10, #1", f"str r10, [sp, #{SLOT['pairs']}]")
     a("bne.w 2b", f"add sp, #{FRAME}", "pop {r4-r11, pc}")
     kind = "all unrolled" if routine.whole else f"{routine.unroll} words of a pixel per round"
     comment = (
         f"Pairs of neighbours times {routine.form} weights, 4 channels at a time, windows of\n"
-        f" * {routine.rows}x{routine.columns}x{routine.depth}, rows of {routine.pitch} bytes; {kind}.\n"
+        f" * {routine.rows}x{routine.columns}x{routine.depth}, stride {routine.stride}, rows of {routine.pitch} bytes; {kind}.\n"
         " * r0-r3: sums of the first pixel, r4-r7: of the second, r8 r9: inputs, r10 r11: weights,\n"
         " * r12: widened rows, lr: weights."
     )
@@ -115,7 +121,7 @@ def _unrolled_rows(a: Assembly, routine: SlideRoutine) -> None:
     start = 0
     for row in range(routine.rows):
         offset = row * routine.pitch - start
-        if offset + routine.columns * routine.pixel + routine.pixel > LAST_OFFSET:
+        if offset + (routine.columns + routine.stride) * routine.pixel > LAST_OFFSET:
             a(f"add {BUFFER}, {BUFFER}, #{offset}")
             start, offset = row * routine.pitch, 0
         for word in range(routine.depth // 2):
@@ -143,10 +149,10 @@ def _columns(a: Assembly, routine: SlideRoutine, offset: int, first: bool) -> No
     """A word of a pixel in all columns of a row of the window."""
     here, there = X0, X1
     for column in range(routine.columns):
-        if column == 0:
-            a(f"ldr {here}, [{BUFFER}, #{offset}]")
-        a(f"ldr {there}, [{BUFFER}, #{offset + (column + 1) * routine.pixel}]")
-        load_weights(a)
+        if column == 0 or routine.stride > 1:
+            a(f"ldr {here}, [{BUFFER}, #{offset + column * routine.pixel}]")
+        a(f"ldr {there}, [{BUFFER}, #{offset + (column + routine.stride) * routine.pixel}]")
+        load_weights(a, routine.loads)
         products(a, routine.form, here, there, first and column == 0)
         here, there = there, here
 
