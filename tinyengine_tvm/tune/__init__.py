@@ -7,6 +7,7 @@ from .choose import RecordChooser
 from .measure import Measurement, measure
 from .proposers import ProposerName
 from .records import Objective, Record, Records
+from .scheduler import cluster
 from .tuner import Options, Progress, Tuned, tune
 from .workload import Candidate, Workload, workloads_of
 
@@ -22,6 +23,7 @@ __all__ = [
     "Records",
     "Tuned",
     "Workload",
+    "cluster",
     "measure",
     "tune",
     "workloads_of",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .assembly import Assembly
 from .gemm import FIRST, SECOND, Loads, load_weights, products
-from .outputs import BUFFER, W0, W1, WEIGHTS, X0, X1, Form, Outputs, rescale, store
+from .outputs import BUFFER, WEIGHTS, X0, X1, Form, Outputs, rescale, store
 from .stack import FRAME, SIGNATURE, SLOT, copy_arguments
 
 LAST_OFFSET = 4095
@@ -173,4 +173,6 @@ def widen_text() -> str:
     a("subs lr, #4", "bne 3b")
     a.label(4)
     a("pop {r4-r11, pc}")
-    return a.function(WIDEN_SIGNATURE, "Bytes to int16: of every four, the first and third, the rest.")
+    return a.function(
+        WIDEN_SIGNATURE, "Bytes to int16: of every four, the first and third, the rest."
+    )
