@@ -38,12 +38,12 @@ def schedule_selected(network: Network, select: Callable[[Network], Sequence[Sel
 
 
 def plan_selected(
-    network: Network, selected: Sequence[Selected]
+    network: Network, selected: Sequence[Selected], allowance: float = ALLOWANCE
 ) -> tuple[list[Selected], MemoryPlan]:
     """The smallest plan, and the kernels with configurations whose scratch fits into it.
 
     Configurations differ from the given ones only where the arena gets smaller by it, and together
-    they cost at most ALLOWANCE more instructions.
+    they cost at most `allowance` more instructions, relative to the multiply-accumulates.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -61,7 +61,7 @@ def plan_selected(
             )
             for configuration, cost in ways
         ]
-    plan, chosen = plan_with_options(network, options, int(ALLOWANCE * network_macs(network)))
+    plan, chosen = plan_with_options(network, options, int(allowance * network_macs(network)))
     picked = [
         Selected(s.layer, s.kernel, configurations[s.layer.name][chosen[s.layer.name]])
         for s in selected

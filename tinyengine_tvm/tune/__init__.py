@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .budget import Budgets
 from .choose import RecordChooser
 from .measure import Measurement, measure
 from .proposers import ProposerName
@@ -12,6 +13,7 @@ from .tuner import Options, Progress, Tuned, tune
 from .workload import Candidate, Workload, workloads_of
 
 __all__ = [
+    "Budgets",
     "Candidate",
     "Measurement",
     "Objective",
