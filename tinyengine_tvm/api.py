@@ -200,8 +200,8 @@ def compile_model(
     `dialect`: "relax" or "relay", TVM's graph dialect to import a file through; the C is the same.
     By default that of the TVM that is installed.
     `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
-    measured for it, and the default where none was. With `sram` or `flash` layers take what makes
-    the network fastest within both; `report["chosen"]` says how far that may be from the best.
+    measured for it, and the default where none was, so that the network is fastest within `sram`
+    (or else the arena that the defaults take) and `flash`; `report["chosen"]` says how close it is.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
     first layer) where one has written what it had no business with: for tests, it is slow.
 
@@ -297,7 +297,7 @@ def compile_network(
         return Artifact(files, facts, report)
 
     artifact: Artifact | None = None
-    if known is not None and (sram, flash) != (None, None) and not (stream_input or goal.smallest):
+    if known is not None and not (stream_input or goal.smallest):
         artifact = _within(known, network, core, sram, flash, compiled)
     if artifact is None:
         from .tune import RecordChooser

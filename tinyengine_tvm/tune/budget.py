@@ -21,6 +21,7 @@ from ..kernels.dsp.assembly import code_bytes
 from ..kernels.registry import Selected, select_kernels
 from ..memory import MemoryPlan, plan_memory
 from ..memory.bound import lower_bound
+from ..memory.buffer import align_up
 from ..memory.choice import plan_selected, rules_of, scratch_of
 from ..memory.lifetimes import lifetimes
 from ..memory.overlap import Rules, sharing
@@ -31,6 +32,10 @@ from .choose import RecordChooser
 from .records import Objective, Records
 from .workload import Candidate
 
+EFFORT = 20_000
+"""Of a placement; what is compiled is placed with more, and isn't larger."""
+ALIGNMENT = 16
+"""Of scratch, at most."""
 REPAIRS = 64
 """How often a layer gives up its option before the search ends with the lightest ones."""
 
@@ -118,16 +123,17 @@ class Budgets:
         else:
             self.sram = sram
         self.light = {name: min(ways, key=_lightness) for name, ways in self.ways.items()}
-        self.fits = self._plan(self.light).arena_bytes <= self.sram
+        self.light_plan = self._plan(self.light)
+        self.fits = self.light_plan.arena_bytes <= self.sram
         self.allowed: dict[str, list[Way]] = {}
         self.possible: dict[str, list[Way]] = {}
         if self.fits:
             ideal = {name: _ideal(ways) for name, ways in self.ways.items()}
             for name, ways in self.ways.items():
-                self.possible[name] = self._fitting(name, ways, ideal, self._bound)
-                self.allowed[name] = self._fitting(
-                    name, self.possible[name], self.light, lambda w: self._plan(w).arena_bytes
+                self.possible[name] = self._fitting(
+                    name, ways, lambda n, way: self._bound({**ideal, n: way}) <= self.sram
                 )
+                self.allowed[name] = self._fitting(name, self.possible[name], self._fits)
 
     def choose(self, flash: float) -> Choice | None:
         """The choice for at most `flash` bytes of the recorded layers; None where none fits."""
@@ -183,7 +189,9 @@ class Budgets:
 
     def _plan(self, ways: Mapping[str, Way]) -> MemoryPlan:
         scratch = {name: way.scratch for name, way in ways.items()}
-        return plan_memory(self.network, scratch, {name: w.rules for name, w in ways.items()})
+        return plan_memory(
+            self.network, scratch, {name: w.rules for name, w in ways.items()}, EFFORT
+        )
 
     def _bound(self, ways: Mapping[str, Way]) -> int:
         """Bytes that no plan goes below."""
@@ -192,23 +200,56 @@ class Budgets:
         return lower_bound(buffers, shared.separation, shared.together)
 
     def _fitting(
-        self,
-        name: str,
-        ways: Sequence[Way],
-        others: Mapping[str, Way],
-        arena: Callable[[Mapping[str, Way]], int],
+        self, name: str, ways: Sequence[Way], fits: Callable[[str, Way], bool]
     ) -> list[Way]:
-        """The ways of a layer whose `arena` is within the budget where others take `others`."""
-        found = []
-        known: dict[tuple[object, ...], bool] = {}
+        """The ways of a layer that fit: of ways that allow the same overlap those with the least
+        scratch, up to some number of bytes."""
+        groups: dict[tuple[object, ...], list[Way]] = {}
         for way in ways:
             rules = way.rules
-            key = (way.scratch, *sorted(rules.operands.items()), rules.scratch, rules.in_place)
-            if key not in known:
-                known[key] = arena({**others, name: way}) <= self.sram
-            if known[key]:
-                found.append(way)
-        return found
+            key = (*sorted(rules.operands.items()), rules.scratch, rules.in_place)
+            groups.setdefault(key, []).append(way)
+        most: dict[tuple[object, ...], int] = {}
+        for key, group in groups.items():
+            by_scratch = sorted({w.scratch: w for w in group}.items())
+            low, high = 0, len(by_scratch)
+            # The largest one first: most layers have room enough.
+            middle = high - 1
+            while low < high:
+                if fits(name, by_scratch[middle][1]):
+                    low = middle + 1
+                else:
+                    high = middle
+                middle = (low + high) // 2
+            most[key] = by_scratch[low - 1][0] if low else -1
+        kept = {id(w) for key, group in groups.items() for w in group if w.scratch <= most[key]}
+        return [way for way in ways if id(way) in kept]
+
+    def _fits(self, name: str, way: Way) -> bool:
+        """Whether there is a plan with this way of a layer, and the lightest ones of all others."""
+        light = self.light[name]
+        if way is light:
+            return True
+        if _allows(way.rules, light.rules) and self._lowest(name) + way.scratch <= self.sram:
+            return True
+        return self._plan({**self.light, name: way}).arena_bytes <= self.sram
+
+    def _lowest(self, name: str) -> int:
+        """Above this, nothing is live beside a layer in the plan of the lightest ways."""
+        plan, step = self.light_plan, self.light_plan.steps[name]
+        own = plan.scratch.get(name)
+        tops = (
+            plan.placement.offsets[b.name] + b.size
+            for b in plan.buffers
+            if b.first <= step <= b.last and b.name != own
+        )
+        return align_up(max(tops, default=0), ALIGNMENT)
+
+
+def _allows(rules: Rules, other: Rules) -> bool:
+    """Whether all that the other rules let overlap may overlap by these."""
+    wider = all(rules.operands.get(i, 0) >= n for i, n in other.operands.items())
+    return wider and set(rules.in_place) >= set(other.in_place)
 
 
 def _ideal(ways: Sequence[Way]) -> Way:
