@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,12 +21,17 @@ from .targets import get_target
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .kernels.registry import Chooser
     from .network import Network
     from .profile import Profile
     from .report import Point
+    from .targets import Target
+    from .tune import Records
 
 Optimise = Literal["speed", "size", "sram"]
 MAC_FACTOR = 1.15
+FLASH_ATTEMPTS = 8
+"""How often a choice is linked whose bytes are estimated too low."""
 FILES = ("model.c", "model.h", "metadata.json", "report.json")
 
 
@@ -184,7 +189,8 @@ def compile_model(
     By default that of the TVM that is installed.
     `input_shapes`: shapes by name of inputs that have none, or not every size, in the file.
     `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
-    measured for it, and the default where none was.
+    measured for it, and the default where none was, so that the network is fastest within `sram`
+    (or else the arena that the defaults take) and `flash`; `report["chosen"]` says how close it is.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
     first layer) where one has written what it had no business with: for tests, it is slow.
 
@@ -250,17 +256,21 @@ def compile_network(
         raise TinyEngineError(
             f"unknown rewrite '{unknown[0]}'; there are: {', '.join(rewrites.REWRITES)}"
         )
-    chooser = None
+    known = None
     if records is not None:
-        from .tune import RecordChooser, Records
+        from .tune import Records
 
         if optimise == "size":
             raise TinyEngineError("records are for speed; leave out either them or optimise size")
-        chooser = RecordChooser(Records.load(Path(records)))
+        known = Records.load(Path(records))
     network = rewrites.apply(network, disabled)
     applied = [r for r in rewrites.REWRITES if r not in disabled]
 
-    def compiled(objective: Literal["speed", "size"]) -> Artifact:
+    def compiled(
+        objective: Literal["speed", "size"],
+        chooser: Chooser | None = None,
+        chosen: dict[str, Any] | None = None,
+    ) -> Artifact:
         files, facts, report = emit(
             network,
             core,
@@ -269,16 +279,58 @@ def compile_network(
             rewrites=applied,
             objective=objective,
             goal=goal,
-            chooser=chooser if objective == "speed" else None,
+            chooser=chooser,
+            fixed=chosen is not None,
+            chosen=chosen,
             check=check,
             model_sha256=model_sha256,
         )
         return Artifact(files, facts, report)
 
-    artifact = compiled("size" if optimise == "size" else "speed")
+    artifact: Artifact | None = None
+    if known is not None and not (stream_input or goal.smallest):
+        artifact = _within(known, network, core, sram, flash, compiled)
+    if artifact is None:
+        from .tune import RecordChooser
+
+        chooser = None if known is None else RecordChooser(known)
+        artifact = compiled("size" if optimise == "size" else "speed", chooser)
     if flash is not None:
         check_flash(artifact, flash, None if optimise == "size" else lambda: compiled("size"))
     return artifact
+
+
+def _within(
+    records: Records,
+    network: Network,
+    target: Target,
+    sram: int | None,
+    flash: int | None,
+    compiled: Callable[..., Artifact],
+) -> Artifact | None:
+    """The fastest choice of records within both budgets, or None where none was found to fit."""
+    from .budget import flash_bytes
+    from .kernels.registry import select_kernels
+    from .memory.choice import schedule_selected
+    from .tune import Budgets
+
+    scheduled = schedule_selected(network, lambda n: select_kernels(n, target))
+    budgets = Budgets(records, scheduled, target, sram)
+    limit = float("inf")
+    for _ in range(FLASH_ATTEMPTS):
+        choice = budgets.choose(limit)
+        if choice is None or not choice.layers:
+            return None
+        artifact = compiled("speed", choice, choice.described())
+        if flash is None:
+            return artifact
+        constants, code = flash_bytes(artifact)
+        # Without a compiler for the target the measured sizes have to do.
+        over = constants + code - flash if code is not None else choice.size - flash
+        if over <= 0:
+            return artifact
+        limit = choice.size - over
+    return None
 
 
 def pareto_curve(

@@ -20,13 +20,14 @@ from tests.kernels.qemu_harness import (
 from tests.kernels.random_gemm import cases
 from tests.random_layers import one_layer, tensor, values
 from tinyengine_tvm.kernels.conv2d.dsp_gemm import Conv2DGemm
+from tinyengine_tvm.kernels.conv2d.dsp_slide import Conv2DSlide
 from tinyengine_tvm.kernels.dense.dsp_gemm import DenseGemm
 from tinyengine_tvm.kernels.registry import kernels_for
 from tinyengine_tvm.network import Conv2D, Dense, Padding, Quantisation
 from tinyengine_tvm.targets import get_target
 
 M4 = get_target("cortex-m4")
-DSP = (Conv2DGemm(), DenseGemm())
+DSP = (Conv2DGemm(), Conv2DSlide(), DenseGemm())
 
 
 def chosen(case: Case, objective: str) -> Case:
@@ -95,6 +96,20 @@ def test_outputs_over_their_inputs(kind):
         shared.append(case.kernel.overlap(case.network, case.layer, case.configuration).get(0, 0))
     assert sum(bytes_ > 0 for bytes_ in shared) > 20
     check_on_board(batch, overlapped=True)
+
+
+def test_outputs_over_their_inputs_from_widened_rows():
+    require_board()
+    kernel, batch = Conv2DSlide(), []
+    for case in cases("windows", 120, 6):
+        if kernel.supports(case.network, case.layer, M4):
+            space = kernel.configurations(case.network, case.layer, M4)
+            batch += [replace(case, kernel=kernel, configuration=dict(c)) for c in space[::5]]
+    shared = [c.kernel.overlap(c.network, c.layer, c.configuration)[0] for c in batch]
+    assert sum(bytes_ > 0 for bytes_ in shared) > 20
+    assert {c.configuration["band"] for c in batch} == {1, 2, 4}
+    for part in batches(batch):
+        check_on_board(part, overlapped=True)
 
 
 def convolution(

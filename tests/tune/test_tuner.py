@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.kernels.qemu_harness import thorough
 from tests.networks import small_network
 from tests.tune.planted import Inline, Planted, clip_network
 from tinyengine_tvm.api import compile_network
@@ -197,7 +198,8 @@ def told(states):
     print(sum(s.trials for s in states), flush=True)
 
 if __name__ == "__main__":
-    options = Options(proposer="random", batch=2, workers=2)
+    batch = int(sys.argv[2])
+    options = Options(proposer="random", batch=batch, workers=2, trials=1000, patience=1000)
     tune(small_network(), records=Path(sys.argv[1]), options=options, on_progress=told)
     print("done", flush=True)
 """
@@ -208,11 +210,11 @@ def test_sigkill_loses_nothing(board, tmp_path):
     script, file = tmp_path / "killed.py", tmp_path / "records.jsonl"
     script.write_text(KILLED)
     root = Path(__file__).resolve().parents[2]
-    moments = np.random.default_rng(0).uniform(0.2, 1.5, 4)
+    moments = np.random.default_rng(0).uniform(0.1, 0.9, thorough(4, 20))
     known = 0
     for moment in [*moments, None]:
         process = subprocess.Popen(
-            [sys.executable, str(script), str(file)],
+            [sys.executable, str(script), str(file), "16" if moment is None else "1"],
             env={**os.environ, "PYTHONPATH": str(root)},
             stdout=subprocess.PIPE,
             text=True,
@@ -230,6 +232,7 @@ def test_sigkill_loses_nothing(board, tmp_path):
         process.wait()
         # Ends when the workers, which hold the pipe as well, are gone.
         told += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+        assert process.returncode == -signal.SIGKILL
         found = Records.load(file) if file.exists() else Records()
         assert len(found) >= told[-1]
         known = len(found)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,6 +69,14 @@ def tune(
         ProposerName, typer.Option("--proposer", help="How candidates are chosen.")
     ] = ProposerName.XGBOOST,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that measure.")] = 2,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Measure on the workers of this dask scheduler, such as tcp://host:8786.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random choices.")] = 0,
     interface: Annotated[
         Interface, typer.Option("--interface", help="As in tinyengine compile.")
@@ -95,7 +104,7 @@ def tune(
     from .. import rewrites
     from ..boards import get_board
     from ..importers import import_network
-    from ..tune import Options
+    from ..tune import Options, cluster
     from ..tune import tune as run
 
     get_board(board)
@@ -121,18 +130,21 @@ def tune(
         minutes=minutes,
         proposer=proposer.value,
         seed=seed,
-        workers=workers,
     )
     shown, update = _view(minutes, quiet=as_json)
-    with shown:
-        tuned = run(
-            network,
-            board=board,
-            target=target,
-            records=records,
-            options=options,
-            on_progress=update,
-        )
+    # Whatever is wrong with the cluster is told before the table appears.
+    with nullcontext((None, workers)) if scheduler is None else cluster(scheduler) as (pool, count):
+        options = replace(options, workers=count)
+        with shown:
+            tuned = run(
+                network,
+                board=board,
+                target=target,
+                records=records,
+                options=options,
+                executor=pool,
+                on_progress=update,
+            )
     if as_json:
         print_json(_document(tuned, records))
         return

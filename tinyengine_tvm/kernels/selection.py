@@ -27,7 +27,7 @@ def choose_together(layers: Sequence[Sequence[Cost]], objective: Objective) -> l
     if not layers:
         return []
     fastest = sum(min(cost.instructions for cost in options) for options in layers)
-    return _Search(layers, WORTH[objective] * fastest / 1000).best()
+    return LocalSearch(layers, WORTH[objective] * fastest / 1000).best()
 
 
 def choose_alone(
@@ -37,8 +37,8 @@ def choose_alone(
     return options[choose_together([[cost for _, cost in options]], objective)[0]][0]
 
 
-class _Search:
-    """price: instructions per byte."""
+class LocalSearch:
+    """The choice at a price: instructions per byte."""
 
     def __init__(self, layers: Sequence[Sequence[Cost]], price: float) -> None:
         routines: dict[Hashable, int] = {}

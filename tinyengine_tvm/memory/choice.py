@@ -39,13 +39,14 @@ def schedule_selected(network: Network, select: Callable[[Network], Sequence[Sel
 
 
 def plan_selected(
-    network: Network, selected: Sequence[Selected]
+    network: Network, selected: Sequence[Selected], allowance: float = ALLOWANCE
 ) -> tuple[list[Selected], MemoryPlan]:
     """The smallest plan, and the kernels with configurations whose scratch fits into it.
 
     Configurations differ from the given ones only where the arena gets smaller by it, and together
-    they cost at most ALLOWANCE more instructions. Operands are written into the outputs of Concat
-    and Pad layers at once unless the arena gets larger by it.
+    they cost at most `allowance` more instructions, relative to the multiply-accumulates.
+    Operands are written into the outputs of Concat and Pad layers at once unless the arena gets
+    larger by it.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -63,10 +64,8 @@ def plan_selected(
             )
             for configuration, cost in ways
         ]
-    allowance = int(ALLOWANCE * network_macs(network))
-    plan, chosen = _joined(
-        network, lambda names: plan_with_options(network, options, allowance, names)
-    )
+    most = int(allowance * network_macs(network))
+    plan, chosen = _joined(network, lambda names: plan_with_options(network, options, most, names))
     picked = [
         Selected(s.layer, s.kernel, configurations[s.layer.name][chosen[s.layer.name]])
         for s in selected

@@ -11,7 +11,7 @@ from .buffer import Buffer
 from .check import check_placement, check_plan
 from .lifetimes import View, lifetimes, scratch_name
 from .overlap import Rules, sharing
-from .placement import Placement, place
+from .placement import BUDGET, Placement, place
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,13 @@ def plan_memory(
     scratch: Mapping[str, int],
     rules: Mapping[str, Rules] | None = None,
     joined: Collection[str] = (),
+    effort: int = BUDGET,
 ) -> MemoryPlan:
     """Places all activations and scratch of a network; `scratch` maps layers' names to bytes.
 
     `rules` maps layers' names to what their kernels allow to overlap; absent means nothing.
     `joined` names layers whose operands are written into their output at once; see `views`.
+    `effort` limits the search for a small arena, see placement.py.
 
     The plan has been checked, buffer by buffer and by replaying the network on it.
 
@@ -99,7 +101,7 @@ def plan_memory(
     buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
     plan = MemoryPlan(
-        place(buffers, shared.separation, together=shared.together),
+        place(buffers, shared.separation, effort, shared.together),
         tuple(buffers),
         aliases,
         {

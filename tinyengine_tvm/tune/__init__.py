@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from .budget import Budgets
 from .choose import RecordChooser
 from .measure import Measurement, measure
 from .proposers import ProposerName
 from .records import Objective, Record, Records
+from .scheduler import cluster
 from .tuner import Options, Progress, Tuned, tune
 from .workload import Candidate, Workload, workloads_of
 
 __all__ = [
+    "Budgets",
     "Candidate",
     "Measurement",
     "Objective",
@@ -22,6 +25,7 @@ __all__ = [
     "Records",
     "Tuned",
     "Workload",
+    "cluster",
     "measure",
     "tune",
     "workloads_of",

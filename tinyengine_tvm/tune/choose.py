@@ -28,24 +28,52 @@ class RecordChooser:
     def __call__(self, network: Network, layer: Layer, target: Target) -> Selected | None:
         """The choice for a layer, or None where the default stays."""
         workload = Workload(network, layer, target)
-        known = [
-            r
-            for r in self.records.by_workload.get(workload.key, ())
-            if (r.target, r.core) == (target.name, target.name)
-        ]
+        known = self._known(workload)
         if not known:
             return None
         default = workload.default
         allowed = max(default.scratch_bytes, free_scratch(network, layer))
-        # Deterministic, whatever is installed here: the newest compiler that measured the default.
-        for compiler in sorted({r.compiler for r in known}, key=_version, reverse=True):
-            mine = [r for r in known if r.compiler == compiler]
+        for mine in known:
             best = self._cost_of(default, mine)
             if best == FAILED:
                 continue
             found = self._best(workload, mine, best, allowed)
             return None if found is None else Selected(layer, found.kernel, found.configuration)
         return None
+
+    def measured(
+        self, network: Network, layer: Layer, target: Target
+    ) -> list[tuple[Candidate, float, int]]:
+        """All that works for a layer: cost in units of the objective, bytes of code that ran."""
+        workload = Workload(network, layer, target)
+        for mine in self._known(workload):
+            if self._cost_of(workload.default, mine) == FAILED:
+                continue
+            space = {_name(c.kernel.name, c.configuration): c for c in workload.candidates}
+            found = {}
+            for record in mine:
+                name = _name(record.kernel, record.configuration)
+                spent = cost(record.measurement, self.objective)
+                candidate = space.get(name)
+                if candidate is None or spent == FAILED or candidate.digest() != record.code:
+                    continue
+                found[name] = (candidate, spent, record.measurement.code_bytes or 0)
+            return [found[name] for name in sorted(found)]
+        return []
+
+    def _known(self, workload: Workload) -> list[list[Record]]:
+        """The records of a workload, by compiler.
+
+        Deterministic, whatever is installed here: the newest compiler comes first.
+        """
+        target = workload.target.name
+        known = [
+            r
+            for r in self.records.by_workload.get(workload.key, ())
+            if (r.target, r.core) == (target, target)
+        ]
+        compilers = sorted({r.compiler for r in known}, key=_version, reverse=True)
+        return [[r for r in known if r.compiler == compiler] for compiler in compilers]
 
     def _cost_of(self, candidate: Candidate, records: Iterable[Record]) -> float:
         wanted = (_name(candidate.kernel.name, candidate.configuration), candidate.digest())

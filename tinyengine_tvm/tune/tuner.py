@@ -7,6 +7,7 @@ import hashlib
 import math
 import multiprocessing
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from .measure import BATCH, Measurement, compiler_version, measure
 from .proposers import Genetic, Greedy, Grid, Proposer, ProposerName, Random
 from .ranking import RankingModel
 from .records import FAILED, Objective, Records, append, cost, record_of
-from .workload import Workload, workloads_of
+from .workload import Candidate, Workload, workloads_of
 
 ATTEMPTS = 3
 """How often a batch is sent out whose worker dies."""
@@ -229,8 +230,10 @@ class _Tuner:
                         break
                     task, indices, _ = job
                     # A workload without what was cached on it, which needn't travel.
-                    plain = replace(task.state.workload)
-                    running[pool.submit(_measure, plain, indices, self.board)] = job
+                    workload = task.state.workload
+                    codes = [_digest(workload.candidates[i]) for i in indices]
+                    what = (replace(workload), indices, codes, self.compiler, self.board)
+                    running[pool.submit(_measure, *what)] = job
                 if not running:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -325,6 +328,14 @@ class _Tuner:
                 self.model.learn(record.workload, record.facts, *how)
 
 
+def _digest(candidate: Candidate) -> str:
+    """ "" where the C can't be emitted: the measurement finds out why."""
+    try:
+        return candidate.digest()
+    except Exception:
+        return ""
+
+
 def _content(workload: Workload, index: int) -> str:
     """Of the C and the constants of a candidate; "" where it can't be emitted."""
     candidate = workload.candidates[index]
@@ -339,9 +350,27 @@ def _content(workload: Workload, index: int) -> str:
     return found.hexdigest()
 
 
-def _measure(workload: Workload, indices: list[int], board: str) -> list[Measurement]:
-    """What a worker does; candidates are found by index, since their C doesn't travel."""
-    return measure(workload, [workload.candidates[i] for i in indices], board)
+def _measure(
+    workload: Workload, indices: list[int], codes: list[str], compiler: str, board: str
+) -> list[Measurement]:
+    """What a worker does; candidates are found by index, since their C doesn't travel.
+
+    Raises:
+        TinyEngineError: this machine would measure something else than what is recorded.
+    """
+    where = platform.node()
+    if compiler_version() != compiler:
+        raise TinyEngineError(
+            f"the worker on {where} has {compiler_version()}, this machine {compiler}; "
+            "measurements don't compare, so install the same one on both"
+        )
+    space = workload.candidates
+    if any(i >= len(space) for i in indices) or codes != [_digest(space[i]) for i in indices]:
+        raise TinyEngineError(
+            f"the worker on {where} makes other code than this machine; "
+            "install the same version of tinyengine-tvm on both"
+        )
+    return measure(workload, [space[i] for i in indices], board)
 
 
 def _local_pool(workers: int) -> ProcessPoolExecutor:

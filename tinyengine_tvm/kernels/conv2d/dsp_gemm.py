@@ -13,13 +13,15 @@ from ...targets import Target
 from ..base import Code, Configuration, Cost, Function, Kernel, Objective, Operands
 from ..dsp.assembly import code_bytes
 from ..dsp.gather import BYTES_PER_STEP, Gather, Routing, counts, order
-from ..dsp.gemm import Routine, instructions, routine_text, step_bytes
+from ..dsp.gemm import Loads, Routine, instructions, routine_text, step_bytes
 from ..dsp.multiply import Sequence, constants, forms_of, outputs_of, sequence_of, stream
 from ..geometry import geometry_of, raster_overlap
 from ..selection import choose_alone
 
 MOST_UNROLLED = 32
-"""Windows of up to this many pairs of inputs may have all of them unrolled."""
+"""Windows of up to this many pairs of inputs may have all of them unrolled without measurements."""
+MOST_MEASURED = 80
+"""As many may be unrolled where it's measured what that gains: some 4 kB of code."""
 LOOP_STEPS = (32, 16, 8)
 COMPACT_STEPS = 4
 POINTS, POINTS_BYTES = "te_gemm_points", 134
@@ -53,20 +55,31 @@ class ConvGemm:
         return self.geometry.depth % 4 == 0
 
     def configurations(self) -> list[Configuration]:
-        """The configuration space."""
+        """The configuration space: what is chosen from without measurements, and then the rest."""
+        measured = self._points("singles", MOST_MEASURED)
+        unrolled = [c for c in self._points("pairs", MOST_MEASURED) if c["routine"] == "whole"]
+        first = self._points("pairs", MOST_UNROLLED)
+        return [*first, *(c for c in [*measured, *unrolled] if c not in first)]
+
+    def _points(self, loads: Loads, most_unrolled: int) -> list[Configuration]:
         steps = len(order("whole", self.rows, self.length))
-        routines: list[tuple[Routing, int]] = [("whole", steps)] if steps <= MOST_UNROLLED else []
+        routines: list[tuple[Routing, int]] = [("whole", steps)] if steps <= most_unrolled else []
         routines += [(routing, n) for routing in ("loop", "any") for n in LOOP_STEPS]
-        routines.append(("compact", COMPACT_STEPS))
+        if loads == "pairs":
+            routines.append(("compact", COMPACT_STEPS))
         return [
-            {"weights": form, "routine": routing, "unroll": n}
+            {"weights": form, "routine": routing, "unroll": n, "loads": loads}
             for form in forms_of(self.network, self.layer)
             for routing, n in routines
         ]
 
     def costs(self) -> list[tuple[Configuration, Cost]]:
-        """The space with what its points take; windows over the border count like the others."""
-        return [(c, self._cost(c)) for c in self.configurations()]
+        """What is chosen from without measurements, with estimates of what it takes.
+
+        Windows over the border count like the others. Single loads are left out: they take more
+        instructions, and gain only on cores that overlap them.
+        """
+        return [(c, self._cost(c)) for c in self._points("pairs", MOST_UNROLLED)]
 
     def _steps(self, configuration: Configuration) -> list[tuple[int, int]]:
         return order(configuration["routine"], self.rows, self.length)
@@ -114,6 +127,7 @@ class ConvGemm:
             form=configuration["weights"],
             outputs=outputs_of(self.layer, self._sequence(configuration), any_tail),
             unroll=configuration["unroll"],
+            loads=configuration["loads"],
         )
 
     def _cost(self, configuration: Configuration) -> Cost:
@@ -136,7 +150,7 @@ class ConvGemm:
             self.layer,
             routine.outputs,
             weights,
-            entry=-len(steps) % routine.unroll * step_bytes(form),
+            entry=-len(steps) % routine.unroll * step_bytes(form, routine.loads),
             buffer_bytes=BYTES_PER_STEP * len(steps),
             rows=self.rows,
             length=self.length,

@@ -50,6 +50,8 @@ class DenseGemm(Kernel[Dense]):
     ) -> abc.Sequence[Configuration]:
         default = self.choose(network, layer, target, "speed")
         space = [c for c, _ in self.costs(network, layer, target)]
+        if network.output_of(layer).shape[0] > 1:
+            space = ConvGemm(network, layer).configurations()
         return [default, *(c for c in space if c != default)]
 
     def choose(

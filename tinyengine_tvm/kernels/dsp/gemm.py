@@ -15,6 +15,7 @@ factor 256 is gone in the requantisation's shift.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .assembly import Assembly
 from .gather import Gather
@@ -23,6 +24,10 @@ from .stack import FRAME, SIGNATURE, SLOT, copy_arguments, loop_entry
 
 FIRST = ("r0", "r1", "r2", "r3")
 SECOND = ("r4", "r5", "r6", "r7")
+Loads = Literal["pairs", "singles"]
+"""How a step's operands are loaded: by LDRD, or by LDRs in a row. Cortex-M4 takes N + 1 cycles for N
+words in one instruction, but also for N single loads that follow each other: four words in 5 cycles
+instead of 6, for two instructions more."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Routine:
     form: Form
     outputs: Outputs
     unroll: int
+    loads: Loads = "pairs"
 
     @property
     def name(self) -> str:
         size = "" if self.gather.routing == "compact" else f"_{self.unroll}"
-        return f"te_gemm_4x2_{self.form}_{self.gather.routing}{size}_dsp"
+        loads = "" if self.loads == "pairs" else f"_{self.loads}"
+        return f"te_gemm_4x2_{self.form}_{self.gather.routing}{size}{loads}_dsp"
 
     @property
     def whole(self) -> bool:
@@ -55,13 +62,13 @@ def instructions(routine: Routine, rows: int, length: int, steps: int, blocks: i
     store(finish, routine.outputs, (FIRST, SECOND), 3)
     rounds = -(-steps // routine.unroll)
     loop = 2 if routine.whole else 4 + 3 * rounds
-    own = loop + steps * (step_bytes(routine.form) // 4) + finish.instructions
+    own = loop + steps * (step_bytes(routine.form, routine.loads) // 4) + finish.instructions
     return routine.gather.instructions(rows, length) + blocks * own + 9
 
 
-def step_bytes(form: Form) -> int:
+def step_bytes(form: Form, loads: Loads) -> int:
     """Code bytes of one step of the unrolled loop: every instruction has four."""
-    return 48 if form == "packed" else 44
+    return (48 if form == "packed" else 44) + (8 if loads == "singles" else 0)
 
 
 def routine_text(routine: Routine) -> str:
@@ -93,28 +100,45 @@ def _multiply(a: Assembly, routine: Routine) -> None:
     if routine.whole:
         a(f"ldr {BUFFER}, [sp, #{SLOT['buffer']}]", f"ldmia {WEIGHTS}!, {{r0-r3}}")
         for step in range(routine.unroll):
-            _step(a, routine.form, step == 0)
+            _step(a, routine, step == 0)
     else:
         a(f"ldrd {BUFFER}, {W1}, [sp, #{SLOT['buffer']}]")
         a(f"ldmia {WEIGHTS}, {{r0-r3}}", f"ldmia {WEIGHTS}!, {{r4-r7}}", f"bx {W1}")
         a(".balign 4")
         a.label(4)
         for _ in range(routine.unroll):
-            _step(a, routine.form, False)
+            _step(a, routine, False)
         a(f"ldr {W0}, [sp, #{SLOT['buffer_end']}]", f"cmp {BUFFER}, {W0}", "bne.w 4b")
     rescale(a, routine.outputs, routine.form, (FIRST, SECOND))
     store(a, routine.outputs, (FIRST, SECOND), 3)
 
 
-def _step(a: Assembly, form: Form, first: bool) -> None:
+def _step(a: Assembly, routine: Routine, first: bool) -> None:
     """Two inputs of each pixel; the first step of a block copies the biases to the second pixel."""
+    if routine.loads == "pairs":
+        a(f"ldrd {X0}, {X1}, [{BUFFER}], #8")
+    else:
+        a(f"ldr {X1}, [{BUFFER}, #4]", f"ldr {X0}, [{BUFFER}], #8")
+    load_weights(a, routine.loads)
+    products(a, routine.form, X0, X1, first)
+
+
+def load_weights(a: Assembly, loads: Loads) -> None:
+    """The next two words of weights, after a load of something else."""
+    if loads == "pairs":
+        a(f"ldrd {W0}, {W1}, [{WEIGHTS}], #8")
+    else:
+        a(f"ldr {W1}, [{WEIGHTS}, #4]", f"ldr {W0}, [{WEIGHTS}], #8")
+
+
+def products(a: Assembly, form: Form, x: str, x_second: str, first: bool) -> None:
+    """A step's 16 products, of the inputs in `x` and `x_second` and the weights in W0 and W1."""
 
     def mac(channel: int, weight: str) -> None:
         one, two = FIRST[channel], SECOND[channel]
-        a(f"smlad {two}, {weight}, {X1}, {one if first else two}")
-        a(f"smlad {one}, {weight}, {X0}, {one}")
+        a(f"smlad {two}, {weight}, {x_second}, {one if first else two}")
+        a(f"smlad {one}, {weight}, {x}, {one}")
 
-    a(f"ldrd {X0}, {X1}, [{BUFFER}], #8", f"ldrd {W0}, {W1}, [{WEIGHTS}], #8")
     if form == "packed":
         for pair, weight in enumerate((W0, W1)):
             mac(2 * pair + 1, weight)
