@@ -12,7 +12,7 @@ from tvm import relax
 from ..errors import ModelError
 from ..network import Quantisation
 from .attributes import INPUT_NAMES, INPUT_SCALES, INPUT_ZERO_POINTS, OUTPUT_NAMES
-from .tree import Call, Constant, Expression, Graph, Node, Value
+from .tree import EXTERNAL, FIELD, Call, Constant, Expression, Graph, Node, Value, packed
 
 PREFIX = "tinyengine."
 
@@ -73,6 +73,8 @@ def _shape(expression: Any, where: str) -> tuple[int, ...]:
 def _value(variable: relax.Var) -> Value:
     where = f"tensor '{variable.name}'"
     shape = _shape(variable, where)
+    if 0 in shape:
+        raise ModelError(f"{where} holds no element; remove what computes it from the model")
     return Value(variable.name, shape, str(variable.ty.dtype))
 
 
@@ -111,8 +113,14 @@ class _Reader:
         return Node(op, tuple(operands), attributes, shape, str(call.ty.dtype))
 
 
-def read(module: tvm.IRModule) -> Graph:
+Translator = Callable[[str, Any, int], Any]
+"""(name of a TIR function, the function, how many results it has) -> what the lowering gets."""
+
+
+def read(module: tvm.IRModule, translate: Translator | None = None) -> Graph:
     """The graph of a module that `relay_passes.partition` made.
+
+    `translate` is for TIR functions that main calls; the Node of such a call holds what it gave.
 
     Raises:
         ModelError: a shape is dynamic, or main isn't a plain sequence of operators.
@@ -123,6 +131,7 @@ def read(module: tvm.IRModule) -> Graph:
     tuples: dict[relax.Var, relax.Tuple] = {}
     reader = _Reader(values)
     calls: list[Call] = []
+    shifted = _shifted(module)
     taken = {value.name for value in inputs}
 
     for block in main.body.blocks:
@@ -134,18 +143,35 @@ def read(module: tvm.IRModule) -> Graph:
             if isinstance(expr, relax.Var) and expr in tuples:
                 tuples[variable] = tuples[expr]
                 continue
-            if not isinstance(expr, relax.Call):
+            if isinstance(expr, relax.TupleGetItem) and expr.tuple_value in values:
+                whole = values[expr.tuple_value]
+                result = _value(variable)
+                field = Node(
+                    "field", (whole,), {"index": int(expr.index)}, result.shape, result.dtype
+                )
+                composite, root = FIELD, field
+            elif not isinstance(expr, relax.Call):
                 values[variable] = reader.expression(expr)
                 continue
-            if not hasattr(variable.ty, "shape"):
-                raise ModelError(f"'{variable.name}' isn't a tensor; such models aren't supported")
-            composite, root = _composite(module, expr, reader)
-            result = _value(variable)
+            elif translate is not None and calls_tir(expr):
+                composite, root = EXTERNAL, _external(module, expr, reader, translate)
+                several = isinstance(variable.ty, tvm.ir.TupleType)
+                result = (
+                    Value(variable.name, root.shape, root.dtype) if several else _value(variable)
+                )
+            else:
+                if not hasattr(variable.ty, "shape"):
+                    raise ModelError(
+                        f"'{variable.name}' isn't a tensor; such models aren't supported"
+                    )
+                composite, root = _composite(module, expr, reader)
+                result = _value(variable)
             name = result.name
             while name in taken:
                 name += "_"
             taken.add(name)
-            result = Value(name, result.shape, result.dtype)
+            dtype = "uint8" if variable in shifted else result.dtype
+            result = Value(name, result.shape, dtype)
             values[variable] = result
             calls.append(Call(composite, root, result))
 
@@ -180,12 +206,56 @@ def read(module: tvm.IRModule) -> Graph:
     )
 
 
+def calls_tir(value: Any) -> bool:
+    """Whether an expression calls a TIR function."""
+    return isinstance(value, relax.Call) and str(getattr(value.op, "name", "")) == "relax.call_tir"
+
+
+def _shifted(module: tvm.IRModule) -> set[relax.Var]:
+    """Variables of int8 that stand for uint8, 128 less, since composites have them so."""
+    found = set()
+    for block in module["main"].body.blocks:
+        for binding in block.bindings:
+            call = binding.value
+            if not isinstance(call, relax.Call) or not isinstance(call.op, tvm.ir.GlobalVar):
+                continue
+            function = module[call.op]
+            if not isinstance(function, relax.Function):
+                continue
+            ends = [(binding.var, function.ret_ty)]
+            ends += [(a, p.ty) for a, p in zip(call.args, function.params, strict=True)]
+            for variable, inside in ends:
+                if str(inside.dtype) == "uint8" and isinstance(variable, relax.Var):
+                    found.add(variable)
+    return found
+
+
+def _external(
+    module: tvm.IRModule, call: relax.Call, reader: _Reader, translate: Translator
+) -> Node:
+    """The call of a TIR function; its results, if several, are fields of one packed array."""
+    variable, fields = call.args[0], call.args[1]
+    given = list(fields.fields) if isinstance(fields, relax.Tuple) else [fields]
+    if len(call.args) > 2:
+        raise ModelError(f"'{variable.name_hint}' takes a shape that isn't known; fix all shapes")
+    results = call.ty_args[0]
+    parts = list(results.fields) if isinstance(results, tvm.ir.TupleType) else [results]
+    outputs = [(tuple(int(n) for n in part.shape), str(part.dtype)) for part in parts]
+    attributes = {
+        "code": translate(variable.name_hint, module[variable], len(outputs)),
+        "outputs": outputs,
+    }
+    shape, dtype = outputs[0] if len(outputs) == 1 else packed(outputs)
+    return Node("call_tir", tuple(map(reader.expression, given)), attributes, shape, dtype)
+
+
 def _composite(module: tvm.IRModule, call: relax.Call, reader: _Reader) -> tuple[str, Node]:
     function = module[call.op] if isinstance(call.op, tvm.ir.GlobalVar) else None
     attributes = function.attrs if function is not None else None
     composite = str(attributes["Composite"]) if attributes and "Composite" in attributes else ""
     if function is None or not composite.startswith(PREFIX):
         return "", reader.call(call)
+    # uint8 is stored as int8, 128 less; to the composite's own words it is uint8.
     inside: dict[relax.Var, Expression] = {}
     for parameter, argument in zip(function.params, call.args, strict=True):
         inside[parameter] = reader.expression(argument)

@@ -15,7 +15,7 @@ from ..memory import MemoryPlan, views
 from ..network import Fused, Layer, Network
 from ..paths import runtime_c
 from .checks import CheckTable
-from .constants import constant_array
+from .constants import constant_array, needs_math
 from .interface import Port, ports
 from .names import UniqueNames, comment, identifier
 
@@ -213,6 +213,9 @@ def model_source(
         if checks is not None:
             lines = [checks.before(len(steps)), *lines, checks.after(len(steps))]
         steps.append(_Step(title, lines))
+
+    if any(needs_math(data) for _, data in constants):
+        includes.add("math.h")
 
     def mapped(group: list[Port]) -> list[str]:
         places = []

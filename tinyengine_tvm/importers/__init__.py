@@ -27,6 +27,7 @@ def import_network(
     interface: Literal["keep", "int8"] = "keep",
     mode: Mode | None = None,
     dialect: str | None = None,
+    allow_slow: bool = False,
 ) -> Network:
     """Imports a quantised model through TVM and lowers it.
 
@@ -38,6 +39,7 @@ def import_network(
         mode: the arithmetic; by default "tflite" for .tflite and for modules with operators of the
             qnn dialect, "onnx" for everything else.
         dialect: "relax" or "relay"; by default the module's, or that of the TVM installed.
+        allow_slow: convolutions and dense layers without a kernel go through TVM as well.
 
     Returns:
         The verified network, before any rewrite.
@@ -45,13 +47,13 @@ def import_network(
     Raises:
         TinyEngineError: the dialect isn't there.
         ModelError: the model is missing, damaged, not quantised, or not of batch 1.
-        UnsupportedOperators: lists every operator without a kernel.
+        UnsupportedOperators: lists every operator that can't be compiled.
     """
     if interface not in ("keep", "int8"):
         raise ModelError(f"interface '{interface}'; choose keep or int8")
     default: Mode | None = None
     if isinstance(model, (str, os.PathLike)):
-        module, what = load_model(model, dialect), os.fspath(model)
+        module, what = load_model(model, dialect, allow_slow), os.fspath(model)
         default = "tflite" if what.lower().endswith(".tflite") else "onnx"
     else:
         module, what = model, "the TVM module"
@@ -67,11 +69,18 @@ def import_network(
 
             default = default or relay.arithmetic_of(module)
             graph = relay.read(relay_partition.partition(module))
+            network = lower(graph, name, mode or default or "onnx")
         else:
             from relay_passes import partition
 
-            from ..dialects import relax
+            arithmetic = mode or default or "onnx"
+            if arithmetic == "onnx":
+                from ..fallback.network import network_of
 
-            graph = relax.read(partition.partition(module))
-        network = lower(graph, name, mode or default or "onnx")
+                network = network_of(partition.partition(module), name, arithmetic, allow_slow)
+            else:
+                # TVM's code isn't bit for bit what TFLite computes.
+                from ..dialects import relax
+
+                network = lower(relax.read(partition.partition(module)), name, arithmetic)
     return strip_float_interface(network) if interface == "int8" else network

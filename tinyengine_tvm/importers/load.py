@@ -24,7 +24,9 @@ LONGEST_REASON = 240
 """Characters of a message of TVM's that we pass on."""
 
 
-def load_model(path: str | os.PathLike[str], dialect: str | None = None) -> tvm.IRModule:
+def load_model(
+    path: str | os.PathLike[str], dialect: str | None = None, allow_slow: bool = False
+) -> tvm.IRModule:
     """The TVM module of a .tflite or .onnx file, parameters bound as constants.
 
     The attributes of the module (Relax) or its main function (Relay) hold the names of inputs and

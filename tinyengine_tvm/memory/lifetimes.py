@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..network import Network, Reshape
+from ..network import External, Network, Reshape
 from .buffer import Buffer
 
 
@@ -47,9 +47,13 @@ def lifetimes(network: Network, scratch: Mapping[str, int]) -> tuple[list[Buffer
         if name in view:
             last[view[name]] = end
 
-    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n]) for n in first]
+    widest = dict.fromkeys(first, 4)
+    for name, holder in view.items():
+        widest[holder] = max(widest[holder], network.tensors[name].alignment)
+    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n], widest[n]) for n in first]
     for step, layer in enumerate(network.layers):
         if scratch.get(layer.name, 0):
             name = scratch_name(network, layer.name)
-            buffers.append(Buffer(name, scratch[layer.name], step, step))
+            alignment = layer.alignment if isinstance(layer, External) else 4
+            buffers.append(Buffer(name, scratch[layer.name], step, step, alignment))
     return buffers, view

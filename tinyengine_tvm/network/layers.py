@@ -224,6 +224,29 @@ class ResizeNearest(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class External(Layer):
+    """Operators that no kernel of ours computes: the layer brings its own C.
+
+    `function` is the text of a C function, `@NAME@` where its name `symbol` stands. Its parameters
+    are a pointer for each input, one for the output, and one for the scratch if there is any.
+    """
+
+    op: ClassVar[str] = "external"
+    symbol: str = field(kw_only=True)
+    function: str = field(kw_only=True)
+    operators: tuple[str, ...] = field(kw_only=True)
+    """What it computes, in TVM's words."""
+    reason: str = ""
+    """Why no kernel of ours does."""
+    scratch_bytes: int = 0
+    alignment: int = 4
+    """Of the scratch, in bytes."""
+    helpers: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    macs: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Fused(Layer):
     """The layers of `body`, computed together a part at a time.
 

@@ -68,6 +68,10 @@ def _verify_layer(network: Network, layer: L.Layer) -> None:
             same = layer.body.tensor(name).shape == network.tensor(name).shape
             _require(same, where, f"{name} has another shape inside")
         return
+    if isinstance(layer, L.External):
+        _require(layer.scratch_bytes >= 0 and layer.alignment in (4, 8), where, "scratch")
+        _require("@NAME@(" in layer.function, where, "a function without a name")
+        return
     inputs = [network.tensors[name] for name in layer.inputs]
     x, y = inputs[0], network.output_of(layer)
 

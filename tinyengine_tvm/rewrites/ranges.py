@@ -16,7 +16,17 @@ import numpy as np
 
 from ..kernels.conv2d.semantics import windows
 from ..kernels.registry import REFERENCE
-from ..network import Conv2D, Dense, DepthwiseConv2D, Layer, Mul, Network, Softmax, Tensor
+from ..network import (
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    External,
+    Layer,
+    Mul,
+    Network,
+    Softmax,
+    Tensor,
+)
 from ..network.arithmetic import Requantisation, requantisation_of, requantise
 from ..network.layers import INT8_RANGE
 
@@ -66,7 +76,7 @@ def _anything(tensor: Tensor, clamp: tuple[int, int]) -> Range:
 
 def _layer_range(network: Network, layer: Layer, ranges: dict[str, Range]) -> Range:
     y = network.output_of(layer)
-    if isinstance(layer, Softmax) or any(name not in ranges for name in layer.inputs):
+    if isinstance(layer, (External, Softmax)) or any(name not in ranges for name in layer.inputs):
         return _anything(y, getattr(layer, "clamp", INT8_RANGE))
     inputs = [ranges[name] for name in layer.inputs]
     if isinstance(layer, Weighted):

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of a partitioned Relax module become TIR functions, fused as TVM does it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import tvm
+from tvm import relax, tirx
+
+from .legalise import LEGALISATIONS
+
+_OPAQUE = "tinyengine.composite."
+"""What stands for a composite while TVM fuses: the name of its function follows."""
+
+
+def fused(
+    module: tvm.IRModule, names: Collection[str]
+) -> tuple[tvm.IRModule, dict[str, list[str]]]:
+    """The module with the bindings of these names computed by TIR functions.
+
+    Args:
+        module: what `relay_passes.partition` made.
+        names: variables of main; a composite among them is taken apart again.
+
+    Returns:
+        A new module: main calls composites, and TIR functions through `call_tir`. Composites take
+        and give int8 where they had uint8, with 128 less. And for each TIR function the operators
+        that it computes, in TVM's words.
+    """
+    opened = _Rebuilt(module, frozenset(names)).run()
+    passes = [
+        relax.transform.LegalizeOps(LEGALISATIONS),
+        relax.transform.AnnotateTIROpPattern(),
+        relax.transform.FoldConstant(),
+        relax.transform.DeadCodeElimination(["main"]),
+        relax.transform.FuseOps(),
+    ]
+    with tvm.target.Target("llvm"), tvm.transform.PassContext(opt_level=3):
+        grouped = tvm.transform.Sequential(passes)(opened)
+        operators = _operators(grouped)
+        lowered = relax.transform.FuseTIR()(grouped)
+    return _restored(lowered, module), operators
+
+
+def bindings(function: relax.Function) -> list[Any]:
+    return [binding for block in function.body.blocks for binding in block.bindings]
+
+
+def composite_of(module: tvm.IRModule, value: Any) -> relax.Function | None:
+    """The composite function that an expression calls, if it calls one."""
+    if not isinstance(value, relax.Call) or not isinstance(value.op, tvm.ir.GlobalVar):
+        return None
+    function = module[value.op]
+    attributes = getattr(function, "attrs", None)
+    return function if attributes and "Composite" in attributes else None
+
+
+def uniquely_named(module: tvm.IRModule) -> tvm.IRModule:
+    """The module with a name of its own for each variable of main."""
+    main = module["main"]
+    replacement: dict[relax.Var, Any] = {}
+    taken = {str(parameter.name) for parameter in main.params}
+    blocks = []
+    for block in main.body.blocks:
+        kept = []
+        for binding in block.bindings:
+            name, count = str(binding.var.name), 0
+            while name in taken:
+                count += 1
+                name = f"{binding.var.name}_{count}"
+            taken.add(name)
+            kind = type(binding.var)
+            variable = kind(name, binding.var.ty)
+            kept.append(relax.VarBinding(variable, substituted(binding.value, replacement)))
+            replacement[binding.var] = variable
+        blocks.append(_like(block, kept))
+    body = relax.SeqExpr(blocks, substituted(main.body.body, replacement))
+    return _with_main(module, main, body)
+
+
+def substituted(expr: Any, replacement: Mapping[relax.Var, Any]) -> Any:
+    """An expression with other variables; new only where one occurs in it."""
+    if isinstance(expr, relax.Var):
+        return replacement.get(expr, expr)
+    if isinstance(expr, relax.Tuple):
+        return relax.Tuple([substituted(field, replacement) for field in expr.fields])
+    if isinstance(expr, relax.TupleGetItem):
+        return relax.TupleGetItem(substituted(expr.tuple_value, replacement), expr.index)
+    if isinstance(expr, relax.Call):
+        arguments = [substituted(argument, replacement) for argument in expr.args]
+        return relax.Call(expr.op, arguments, expr.attrs, expr.ty_args, expr.span)
+    return expr
+
+
+def _like(block: Any, kept: list[Any]) -> Any:
+    kind = relax.DataflowBlock if isinstance(block, relax.DataflowBlock) else relax.BindingBlock
+    return kind(kept)
+
+
+def _with_main(module: tvm.IRModule, main: relax.Function, body: relax.SeqExpr) -> tvm.IRModule:
+    functions = dict(module.functions.items())
+    functions[module.get_global_var("main")] = relax.Function(
+        main.params, body, main.ret_ty, main.is_pure, main.attrs
+    )
+    # New calls have no type before this.
+    return relax.transform.Normalize()(tvm.IRModule(functions, attrs=module.attrs))
+
+
+class _Rebuilt:
+    """main anew: composites of other names opaque, those of the names given inlined."""
+
+    def __init__(self, module: tvm.IRModule, names: frozenset[str]) -> None:
+        self.module, self.names = module, names
+        self.builder = relax.BlockBuilder()
+        self.replacement: dict[relax.Var, Any] = {}
+
+    def run(self) -> tvm.IRModule:
+        main = self.module["main"]
+        with self.builder.function("main", list(main.params)):
+            with self.builder.dataflow():
+                for binding in bindings(main):
+                    self.replacement[binding.var] = self._bound(binding)
+                result = self.builder.emit_output(self._used(main.body.body))
+            self.builder.emit_func_output(result)
+        built = self.builder.get()
+        functions = dict(built.functions.items())
+        for variable, function in self.module.functions.items():
+            if isinstance(function, tirx.PrimFunc):
+                functions[variable] = function
+        return tvm.IRModule(functions, attrs=self.module.attrs)
+
+    def _used(self, expr: Any) -> Any:
+        return substituted(expr, self.replacement)
+
+    def _bound(self, binding: Any) -> Any:
+        value, name = binding.value, str(binding.var.name)
+        composite = composite_of(self.module, value)
+        if composite is None:
+            return self.builder.emit(self._used(value), name)
+        if name in self.names:
+            for parameter, argument in zip(composite.params, value.args, strict=True):
+                self.replacement[parameter] = self._used(argument)
+            for inner in bindings(composite):
+                self.replacement[inner.var] = self.builder.emit(
+                    self._used(inner.value), f"{name}_inner"
+                )
+            return self._used(composite.body.body)
+        arguments = [self._shifted(self._used(a), -128, "uint8", "int8") for a in value.args]
+        result = binding.var.ty
+        kept = "int8" if str(result.dtype) == "uint8" else str(result.dtype)
+        call = relax.call_dps_packed(
+            _OPAQUE + value.op.name_hint,
+            relax.Tuple(arguments),
+            relax.TensorType(result.shape, kept),
+        )
+        given = self.builder.emit(call, name)
+        if str(result.dtype) == "uint8":
+            return self._shifted(given, 128, "int8", "uint8")
+        return given
+
+    def _shifted(self, x: Any, step: int, source: str, dtype: str) -> Any:
+        """A value of type `source` as `dtype`, moved by `step`; others stay."""
+        if str(x.ty.dtype) != source:
+            return x
+        wide = self.builder.emit(relax.op.astype(x, "int16"))
+        moved = self.builder.emit(relax.op.add(wide, relax.const(step, "int16")))
+        return self.builder.emit(relax.op.astype(moved, dtype))
+
+
+def _operators(module: tvm.IRModule) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for variable, function in module.functions.items():
+        if isinstance(function, tirx.PrimFunc):
+            found[variable.name_hint] = [_plain(variable.name_hint)]
+        elif function.attrs and "Primitive" in function.attrs:
+            found[variable.name_hint] = [
+                _plain(binding.value.args[0].name_hint)
+                for binding in bindings(function)
+                if _calls_tir(binding.value)
+            ]
+    return found
+
+
+def _calls_tir(value: Any) -> bool:
+    return isinstance(value, relax.Call) and str(getattr(value.op, "name", "")) in (
+        "relax.call_tir",
+        "relax.call_tir_inplace",
+    )
+
+
+def _plain(name: str) -> str:
+    return name.rstrip("0123456789").removeprefix("tir_").removeprefix("te_") or name
+
+
+def _restored(lowered: tvm.IRModule, module: tvm.IRModule) -> tvm.IRModule:
+    """The composites again in place of what stood for them."""
+    main = lowered["main"]
+    composites = {v.name_hint: (v, f) for v, f in module.functions.items()}
+    functions: dict[Any, Any] = dict(lowered.functions.items())
+    blocks = []
+    for block in main.body.blocks:
+        kept = []
+        for binding in block.bindings:
+            value = binding.value
+            name = _stood_for(value)
+            if name is not None:
+                variable, function = composites[name]
+                functions[variable] = function
+                fields = value.args[1]
+                arguments = list(fields.fields) if isinstance(fields, relax.Tuple) else [fields]
+                value = relax.Call(variable, arguments)
+            kept.append(relax.VarBinding(binding.var, value))
+        blocks.append(_like(block, kept))
+    merged = tvm.IRModule(functions, attrs=module.attrs)
+    return _with_main(merged, main, relax.SeqExpr(blocks, main.body.body))
+
+
+def _stood_for(value: Any) -> str | None:
+    if not isinstance(value, relax.Call):
+        return None
+    if str(getattr(value.op, "name", "")) != "relax.call_dps_packed":
+        return None
+    name = str(value.args[0].global_symbol)
+    return name.removeprefix(_OPAQUE) if name.startswith(_OPAQUE) else None
