@@ -178,6 +178,7 @@ def compile_model(
     dialect: str | None = None,
     records: str | os.PathLike[str] | None = None,
     check: bool = False,
+    allow_slow: bool = False,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -198,6 +199,8 @@ def compile_model(
     measured for it, and the default where none was.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
     first layer) where one has written what it had no business with: for tests, it is slow.
+    `allow_slow`: convolutions and dense layers that no kernel takes are computed by TVM's plain
+    loops, as all other such operators are anyway (docs/fallback.md).
 
     Raises:
         BudgetError: the network doesn't fit; the message says what is missing, and what would help.
@@ -211,7 +214,9 @@ def compile_model(
             f"name '{name}' is no C identifier in lower case; use letters, digits and underscores"
         )
     get_target(target)
-    network = import_network(model, name=name, interface=interface, dialect=dialect)
+    network = import_network(
+        model, name=name, interface=interface, dialect=dialect, allow_slow=allow_slow
+    )
     return compile_network(
         network,
         target=target,

@@ -31,6 +31,7 @@ def load_model(
 
     The attributes of the module (Relax) or its main function (Relay) hold the names of inputs and
     outputs in the file. `dialect`: "relax" or "relay", by default that of the TVM installed.
+    `allow_slow`: convolutions and dense layers of ONNX that no kernel takes are imported as well.
 
     Raises:
         TinyEngineError: the dialect isn't there.
@@ -52,6 +53,8 @@ def load_model(
     with refusals(str(path)):
         # Only the importer that is used can be imported: each needs its own TVM.
         importer = importlib.import_module(f".{relay}{kind[1:]}", __package__)
+        if kind == ".onnx" and not relay:
+            return importer.load_onnx(data, allow_slow)
         return getattr(importer, f"load_{kind[1:]}")(data)
 
 

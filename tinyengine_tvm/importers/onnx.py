@@ -11,12 +11,13 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
 from ..errors import ModelError
+from .onnx_fallback import OnnxFallback
 from .onnx_model import interface, parsed
 
 
-def load_onnx(data: bytes) -> tvm.IRModule:
-    """The module of an ONNX file's bytes; `load_model` documents the errors."""
-    model, opset = parsed(data)
+def load_onnx(data: bytes, allow_slow: bool = False) -> tvm.IRModule:
+    """The module of an ONNX file's bytes; `load_model` documents the arguments and errors."""
+    model, opset = parsed(data, OnnxFallback(allow_slow))
     module = _Importer(None, "float32").from_onnx(model.graph, opset)
     module, _ = relax.frontend.detach_params(module)
     return module.with_attrs(interface(model))
@@ -38,7 +39,7 @@ class _Importer(ONNXGraphImporter):
             low = attrs.get("min", -np.inf) if given[1] is None else _number(given[1]).item()
             high = attrs.get("max", np.inf) if given[2] is None else _number(given[2]).item()
             return self.bb.normalize(relax.op.clip(given[0], float(low), float(high)))
-        if op_name == "Pad":
+        if op_name == "Pad" and attrs.get("mode", b"constant") in (b"constant", "constant"):
             return self.bb.normalize(self._pad(given, attrs))
         return super()._convert_operator(op_name, inputs, attrs, opset)
 

@@ -7,13 +7,13 @@ import onnx
 
 from ..dialects.attributes import INPUT_NAMES, OUTPUT_NAMES
 from ..errors import ModelError
-from .onnx_support import check_operators
+from .onnx_support import Fallback, check_operators
 
 
-def parsed(data: bytes) -> tuple[onnx.ModelProto, int]:
+def parsed(data: bytes, fallback: Fallback | None = None) -> tuple[onnx.ModelProto, int]:
     """The checked model of a file's bytes, with all shapes, and the version of its operator set.
 
-    `load_model` documents the errors.
+    `load_model` documents the errors; `fallback` is as in `check_operators`.
     """
     try:
         model = onnx.load_from_string(data)
@@ -28,7 +28,7 @@ def parsed(data: bytes) -> tuple[onnx.ModelProto, int]:
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"not a valid ONNX file: {lines[0].strip()}; export it again") from error
-    return model, check_operators(model)
+    return model, check_operators(model, fallback)
 
 
 def interface(model: onnx.ModelProto) -> dict[str, list[str]]:
