@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
@@ -93,6 +94,8 @@ class _Reader:
             return Node("tuple", tuple(map(self.expression, expr.fields)), {}, (), "")
         if isinstance(expr, relax.Call):
             return self.call(expr)
+        if isinstance(expr, (tvm.tirx.IntImm, tvm.tirx.FloatImm)):
+            return Constant(np.array(expr.value, str(expr.ty.dtype)))
         raise ModelError(f"the TVM module holds a {type(expr).__name__} where a tensor belongs")
 
     def call(self, call: relax.Call) -> Node:

@@ -8,14 +8,16 @@ so what is left of it after TVM's passes is printed here.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tvm
 from tvm import tirx
+
+from ..dialects.tree import offsets
 
 C_TYPES = {
     "bool": "uint8_t",
@@ -50,7 +52,8 @@ class CFunction:
     """A C function at file scope.
 
     `text` says `@NAME@` where its name stands. Its parameters are a pointer for each parameter of
-    the TIR function in their order, and `void *scratch` if `scratch_bytes` isn't 0.
+    the TIR function in their order, and `void *scratch` if `scratch_bytes` isn't 0. Where there are
+    several results, one pointer stands for the array that holds them all.
     """
 
     name: str
@@ -108,7 +111,7 @@ class _Printer:
         self.lines: list[str] = []
         self.depth = 1
         self.names: dict[Any, str] = {}
-        self.taken = {"scratch"}
+        self.taken = {"scratch", "results"}
         self.helpers: dict[str, None] = {}
         self.includes: set[str] = set()
         self.scratch = 0
@@ -118,13 +121,28 @@ class _Printer:
         """Buffer -> element type, where it has a name"""
         self.parameters: list[tuple[str, str]] = []
         count = len(function.params)
+        places = offsets(
+            [(_extents(p), _element_type(p)) for p in function.params[count - writes :]]
+        )
         for index, parameter in enumerate(function.params):
             dtype = _element_type(parameter)
             written = index - (count - writes)
             name = self._unique(f"x{index}" if written < 0 else f"y{written}")
             self._declare(parameter, name, dtype)
-            qualifier = "const " if written < 0 else ""
-            self.parameters.append((f"{qualifier}{c_type(dtype)} *{name}", name))
+            offset = parameter.elem_offset
+            if type(offset).__name__ == "Var":
+                # A whole tensor begins at its pointer.
+                self.names[offset] = "0"
+            if written < 0:
+                self.parameters.append((f"const {c_type(dtype)} *{name}", name))
+            elif writes == 1:
+                self.parameters.append((f"{c_type(dtype)} *{name}", name))
+            else:
+                place = f"(void *)((uint8_t *)results + {places[written]})"
+                self._line(f"{c_type(dtype)} *{name} = {place};")
+        if writes > 1:
+            self.parameters.append(("void *results", "results"))
+            self.used.add("results")
         self.statement(function.body)
 
     def finish(self, name: str) -> CFunction:
@@ -187,9 +205,9 @@ class _Printer:
         dtype = _dtype(node.loop_var)
         name = self.names[node.loop_var] = self._unique(node.loop_var.name)
         low = self.expression(node.min)
-        if isinstance(node.min, tvm.tirx.IntImm) and isinstance(node.extent, tvm.tirx.IntImm):
+        if isinstance(node.min, tirx.IntImm) and isinstance(node.extent, tirx.IntImm):
             high = self._integer(int(node.min) + int(node.extent), dtype)
-        elif isinstance(node.min, tvm.tirx.IntImm) and int(node.min) == 0:
+        elif isinstance(node.min, tirx.IntImm) and int(node.min) == 0:
             high = self.expression(node.extent)
         else:
             high = f"{self.operand(node.min)} + {self.operand(node.extent)}"
@@ -231,11 +249,8 @@ class _Printer:
         self._line(f"const {c_type(dtype)} {name} = {value};")
 
     def _AllocBuffer(self, node: Any) -> None:
-        buffer, dtype, count = node.buffer, _element_type(node.buffer), 1
-        for extent in buffer.shape:
-            if not isinstance(extent, tvm.tirx.IntImm):
-                raise NotInC("a buffer of dynamic size")
-            count *= int(extent)
+        buffer, dtype = node.buffer, _element_type(node.buffer)
+        count = math.prod(_extents(buffer))
         name = self._unique(buffer.name)
         self._declare(buffer, name, dtype)
         if count * _size(dtype) <= LOCAL_BYTES:
@@ -258,13 +273,17 @@ class _Printer:
         self._declare(node.buffer, name, dtype)
 
     def _AttrStmt(self, node: Any) -> None:
+        if str(node.attr_key).startswith("pragma_"):
+            # Advice on how to compile, such as the name of the loops.
+            self.statement(node.body)
+            return
         raise NotInC(f"an attribute {node.attr_key}")
 
     def _AssertStmt(self, node: Any) -> None:
         """What TVM asserts holds for tensors of fixed shape."""
 
     def _Evaluate(self, node: Any) -> None:
-        if isinstance(node.value, tvm.tirx.IntImm):
+        if isinstance(node.value, tirx.IntImm):
             return
         raise NotInC(f"a call of {_callee(node.value)}")
 
@@ -299,6 +318,10 @@ class _Printer:
             return self._element(node.source, node.indices)
         if kind == "Cast":
             return self._cast(node)
+        if kind == "Let":
+            # As text: the value may only be computed where the body guards it.
+            self.names[node.var] = self.operand(node.value)
+            return self.expression(node.body)
         if kind == "Not":
             return f"!{self.operand(node.a)}"
         if kind == "Select":
@@ -449,6 +472,12 @@ def _callee(node: Any) -> str:
         return type(node).__name__
     name = node.op.name if hasattr(node.op, "name") else str(node.op)
     return str(name).rpartition(".")[2]
+
+
+def _extents(buffer: Any) -> tuple[int, ...]:
+    if not all(isinstance(extent, tirx.IntImm) for extent in buffer.shape):
+        raise NotInC("a buffer of dynamic size")
+    return tuple(int(extent) for extent in buffer.shape)
 
 
 def _element_type(buffer: Any) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax, tirx
 
@@ -58,26 +59,80 @@ def composite_of(module: tvm.IRModule, value: Any) -> relax.Function | None:
 
 
 def uniquely_named(module: tvm.IRModule) -> tvm.IRModule:
-    """The module with a name of its own for each variable of main."""
+    """The module with a name of its own for each variable of main, and shapes as constants.
+
+    Fields of tuples are bound to variables.
+    """
     main = module["main"]
     replacement: dict[relax.Var, Any] = {}
     taken = {str(parameter.name) for parameter in main.params}
     blocks = []
     for block in main.body.blocks:
-        kept = []
-        for binding in block.bindings:
-            name, count = str(binding.var.name), 0
+        kept: list[Any] = []
+
+        def bind(wanted: str, kind: Any, value: Any, typed: Any, kept: list[Any] = kept) -> Any:
+            name, count = wanted, 0
             while name in taken:
                 count += 1
-                name = f"{binding.var.name}_{count}"
+                name = f"{wanted}_{count}"
             taken.add(name)
-            kind = type(binding.var)
-            variable = kind(name, binding.var.ty)
-            kept.append(relax.VarBinding(variable, substituted(binding.value, replacement)))
-            replacement[binding.var] = variable
+            variable = kind(name, typed)
+            kept.append(relax.VarBinding(variable, value))
+            return variable
+
+        for binding in block.bindings:
+            value = substituted(binding.value, replacement)
+            known = _shape_value(value)
+            if known is not None:
+                replacement[binding.var] = known
+                continue
+            for item in _fields_in(value):
+                if item not in replacement:
+                    kind = type(binding.var)
+                    replacement[item] = bind("field", kind, item, _field_type(item))
+            value = substituted(value, replacement)
+            name = str(binding.var.name)
+            replacement[binding.var] = bind(name, type(binding.var), value, binding.var.ty)
         blocks.append(_like(block, kept))
     body = relax.SeqExpr(blocks, substituted(main.body.body, replacement))
     return _with_main(module, main, body)
+
+
+def _field_type(item: relax.TupleGetItem) -> Any:
+    return item.tuple_value.ty.fields[item.index]
+
+
+def _fields_in(value: Any) -> list[Any]:
+    """The fields of tuples that stand where a variable might, as operands of a call or a tuple."""
+    if isinstance(value, relax.Call):
+        inner = list(value.args)
+    elif isinstance(value, relax.Tuple):
+        inner = list(value.fields)
+    else:
+        return []
+    found = []
+    for part in inner:
+        found += [part] if isinstance(part, relax.TupleGetItem) else _fields_in(part)
+    return found
+
+
+def _shape_value(value: Any) -> Any:
+    """What a computation on static shapes gives: a shape, or a constant."""
+    if isinstance(value, relax.ShapeExpr):
+        return value
+    name = str(getattr(getattr(value, "op", None), "name", ""))
+    if name == "relax.shape_of":
+        shape = getattr(value.args[0].ty, "shape", None)
+        return shape if isinstance(shape, relax.ShapeExpr) and _static(shape) else None
+    if name == "relax.shape_to_tensor":
+        shape = value.args[0]
+        if isinstance(shape, relax.ShapeExpr) and _static(shape):
+            return relax.const(np.array([int(n) for n in shape.values], np.int64), "int64")
+    return None
+
+
+def _static(shape: relax.ShapeExpr) -> bool:
+    return all(isinstance(n, tirx.IntImm) for n in shape.values)
 
 
 def substituted(expr: Any, replacement: Mapping[relax.Var, Any]) -> Any:
@@ -87,6 +142,8 @@ def substituted(expr: Any, replacement: Mapping[relax.Var, Any]) -> Any:
     if isinstance(expr, relax.Tuple):
         return relax.Tuple([substituted(field, replacement) for field in expr.fields])
     if isinstance(expr, relax.TupleGetItem):
+        if expr in replacement:
+            return replacement[expr]
         return relax.TupleGetItem(substituted(expr.tuple_value, replacement), expr.index)
     if isinstance(expr, relax.Call):
         arguments = [substituted(argument, replacement) for argument in expr.args]

@@ -39,6 +39,9 @@ class _Importer(ONNXGraphImporter):
             low = attrs.get("min", -np.inf) if given[1] is None else _number(given[1]).item()
             high = attrs.get("max", np.inf) if given[2] is None else _number(given[2]).item()
             return self.bb.normalize(relax.op.clip(given[0], float(low), float(high)))
+        if op_name == "Pow" and str(given[0].ty.dtype) != str(given[1].ty.dtype):
+            power = relax.op.astype(given[1], str(given[0].ty.dtype))
+            return self.bb.normalize(relax.op.power(given[0], self.bb.normalize(power)))
         if op_name == "Pad" and attrs.get("mode", b"constant") in (b"constant", "constant"):
             return self.bb.normalize(self._pad(given, attrs))
         return super()._convert_operator(op_name, inputs, attrs, opset)
