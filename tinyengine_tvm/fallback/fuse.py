@@ -95,7 +95,8 @@ def uniquely_named(module: tvm.IRModule) -> tvm.IRModule:
             replacement[binding.var] = bind(name, type(binding.var), value, binding.var.ty)
         blocks.append(_like(block, kept))
     body = relax.SeqExpr(blocks, substituted(main.body.body, replacement))
-    return _with_main(module, main, body)
+    # New calls have no type before this.
+    return relax.transform.Normalize()(_with_main(module, main, body))
 
 
 def _field_type(item: relax.TupleGetItem) -> Any:
@@ -161,8 +162,7 @@ def _with_main(module: tvm.IRModule, main: relax.Function, body: relax.SeqExpr) 
     functions[module.get_global_var("main")] = relax.Function(
         main.params, body, main.ret_ty, main.is_pure, main.attrs
     )
-    # New calls have no type before this.
-    return relax.transform.Normalize()(tvm.IRModule(functions, attrs=module.attrs))
+    return tvm.IRModule(functions, attrs=module.attrs)
 
 
 class _Rebuilt:
@@ -172,6 +172,8 @@ class _Rebuilt:
         self.module, self.names = module, names
         self.builder = relax.BlockBuilder()
         self.replacement: dict[relax.Var, Any] = {}
+        self.stored: dict[relax.Var, Any] = {}
+        """A value of uint8 -> the same as int8, with 128 less."""
 
     def run(self) -> tvm.IRModule:
         main = self.module["main"]
@@ -195,7 +197,7 @@ class _Rebuilt:
         value, name = binding.value, str(binding.var.name)
         composite = composite_of(self.module, value)
         if composite is None:
-            return self.builder.emit(self._used(value), name)
+            return self._kept(self.builder.emit(self._used(value), name))
         if name in self.names:
             for parameter, argument in zip(composite.params, value.args, strict=True):
                 self.replacement[parameter] = self._used(argument)
@@ -203,8 +205,8 @@ class _Rebuilt:
                 self.replacement[inner.var] = self.builder.emit(
                     self._used(inner.value), f"{name}_inner"
                 )
-            return self._used(composite.body.body)
-        arguments = [self._shifted(self._used(a), -128, "uint8", "int8") for a in value.args]
+            return self._kept(self._used(composite.body.body))
+        arguments = [self._as_int8(self._used(a)) for a in value.args]
         result = binding.var.ty
         kept = "int8" if str(result.dtype) == "uint8" else str(result.dtype)
         call = relax.call_dps_packed(
@@ -213,14 +215,27 @@ class _Rebuilt:
             relax.TensorType(result.shape, kept),
         )
         given = self.builder.emit(call, name)
-        if str(result.dtype) == "uint8":
-            return self._shifted(given, 128, "int8", "uint8")
-        return given
+        return self._as_uint8(given) if str(result.dtype) == "uint8" else given
 
-    def _shifted(self, x: Any, step: int, source: str, dtype: str) -> Any:
-        """A value of type `source` as `dtype`, moved by `step`; others stay."""
-        if str(x.ty.dtype) != source:
-            return x
+    def _kept(self, value: Any) -> Any:
+        """A result of TVM's: stored as int8 where it is uint8, as composites have it."""
+        if str(getattr(value.ty, "dtype", "")) != "uint8":
+            return value
+        return self._as_uint8(self._as_int8(value))
+
+    def _as_uint8(self, given: Any) -> Any:
+        value = self._moved(given, 128, "uint8")
+        self.stored[value] = given
+        return value
+
+    def _as_int8(self, value: Any) -> Any:
+        if str(value.ty.dtype) != "uint8":
+            return value
+        if value not in self.stored:
+            self.stored[value] = self._moved(value, -128, "int8")
+        return self.stored[value]
+
+    def _moved(self, x: Any, step: int, dtype: str) -> Any:
         wide = self.builder.emit(relax.op.astype(x, "int16"))
         moved = self.builder.emit(relax.op.add(wide, relax.const(step, "int16")))
         return self.builder.emit(relax.op.astype(moved, dtype))
