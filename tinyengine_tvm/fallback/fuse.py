@@ -18,7 +18,7 @@ _OPAQUE = "tinyengine.composite."
 
 def fused(
     module: tvm.IRModule, names: Collection[str]
-) -> tuple[tvm.IRModule, dict[str, list[str]]]:
+) -> tuple[tvm.IRModule, dict[str, tuple[str, ...]]]:
     """The module with the bindings of these names computed by TIR functions.
 
     Args:
@@ -27,8 +27,8 @@ def fused(
 
     Returns:
         A new module: main calls composites, and TIR functions through `call_tir`. Composites take
-        and give int8 where they had uint8, with 128 less. And for each TIR function the operators
-        that it computes, in TVM's words.
+        and give int8 where they had uint8, with 128 less. And for each TIR function the
+        operators that it computes, in TVM's words.
     """
     opened = _Rebuilt(module, frozenset(names)).run()
     passes = [
@@ -241,17 +241,17 @@ class _Rebuilt:
         return self.builder.emit(relax.op.astype(moved, dtype))
 
 
-def _operators(module: tvm.IRModule) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _operators(module: tvm.IRModule) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for variable, function in module.functions.items():
         if isinstance(function, tirx.PrimFunc):
-            found[variable.name_hint] = [_plain(variable.name_hint)]
+            found[variable.name_hint] = (_plain(variable.name_hint),)
         elif function.attrs and "Primitive" in function.attrs:
-            found[variable.name_hint] = [
+            found[variable.name_hint] = tuple(
                 _plain(binding.value.args[0].name_hint)
                 for binding in bindings(function)
                 if _calls_tir(binding.value)
-            ]
+            )
     return found
 
 

@@ -66,9 +66,8 @@ def _attempt(
     changed, operators = fused(module, _with_conversions(module, set(reasons)))
 
     def translate(function: str, body: Any, writes: int) -> ExternalCode | str:
-        computes = operators.get(function, [function])
         try:
-            return external_code(body, computes, writes)
+            return external_code(body, operators.get(function, (function,)), writes)
         except NotInC as problem:
             return f"it needs {problem}, which plain C hasn't"
 

@@ -36,8 +36,9 @@ SLOW_ADVICE = (
 class Fallback(Protocol):
     """What computes operators that no kernel takes."""
 
-    allow_slow: bool
-    """Whether convolutions and dense layers may be among them."""
+    @property
+    def allow_slow(self) -> bool:
+        """Whether convolutions and dense layers may be among them."""
 
     def refusal(
         self, node: onnx.NodeProto, kind: str, constants: Mapping[str, np.ndarray], opset: int

@@ -212,6 +212,17 @@ class Requantize(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class Lookup(Layer):
+    """Any function of one int8 value, of each element: output = table[input + 128]."""
+
+    op: ClassVar[str] = "lookup"
+    table: np.ndarray = field(kw_only=True)
+    """int8 [256]."""
+    operators: tuple[str, ...] = field(kw_only=True)
+    """What it computes, in TVM's words."""
+
+
+@dataclass(frozen=True, eq=False)
 class ResizeNearest(Layer):
     """Nearest-neighbour resize, NHWC: output row i copies input row rows[i], likewise columns.
 

@@ -177,6 +177,11 @@ def _verify_layer(network: Network, layer: L.Layer) -> None:
     elif isinstance(layer, L.Requantize):
         dtypes("int8", "int8")
         expected = x.shape
+    elif isinstance(layer, L.Lookup):
+        dtypes("int8", "int8")
+        fits = layer.table.dtype == np.int8 and layer.table.shape == (256,)
+        _require(fits, where, "a table that isn't int8 [256]")
+        expected = x.shape
     elif isinstance(layer, L.ResizeNearest):
         dtypes("int8", "int8")
         same_quantisation()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which values every element of a network can take, whatever its inputs are.
 
-Apart from multiplications, no layer's output falls when an input rises, so the numpy semantics run
-on the least and on the greatest values bound everything in between. They live beside the kernels,
-and are used here rather than told a second time.
+Apart from multiplications and tables, no layer's output falls when an input rises, so the numpy
+semantics run on the least and on the greatest values bound everything in between. They live beside
+the kernels, and are used here rather than told a second time.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..network import (
     DepthwiseConv2D,
     External,
     Layer,
+    Lookup,
     Mul,
     Network,
     Softmax,
@@ -79,6 +80,15 @@ def _layer_range(network: Network, layer: Layer, ranges: dict[str, Range]) -> Ra
     if isinstance(layer, (External, Softmax)) or any(name not in ranges for name in layer.inputs):
         return _anything(y, getattr(layer, "clamp", INT8_RANGE))
     inputs = [ranges[name] for name in layer.inputs]
+    if isinstance(layer, Lookup):
+        # The only function here that may fall.
+        x = inputs[0]
+        results = layer.table[x.low.astype(np.int64) + 128]
+        constant = x.low == x.high
+        bounds = (
+            np.where(constant, results, end) for end in (layer.table.min(), layer.table.max())
+        )
+        return Range(*(bound.astype(np.int8) for bound in bounds))
     if isinstance(layer, Weighted):
         accumulator = accumulator_bounds(network, layer, inputs[0])
         how = requantisation_of(network, layer)

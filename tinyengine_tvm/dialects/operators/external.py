@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from ...network import DTYPES, External, Tensor
+from ...network import DTYPES, External, Lookup, Tensor
 from ..lower import Lowering, UnsupportedError, raw, read_as
 from ..tree import Call, Constant, Expression, offsets
 
@@ -27,6 +27,10 @@ def external(lowering: Lowering, call: Call) -> Tensor:
     known = None
     if node.dtype == "int8":
         known = read_as(lowering.graph, call.result) or raw(call.result)
+    if code.table is not None and known is not None:
+        return lowering.emit(
+            Lookup, inputs, node.shape, known, table=code.table, operators=code.operators
+        )
     if node.dtype not in DTYPES:
         raise UnsupportedError(f"values of type {node.dtype}")
     return lowering.emit(
