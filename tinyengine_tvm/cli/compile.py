@@ -105,6 +105,12 @@ def compile_(
             "--check", help="Guard the arena around every layer, to find faults; slow code."
         ),
     ] = False,
+    allow_slow: Annotated[
+        bool,
+        typer.Option(
+            "--allow-slow", help="Plain loops for convolutions and dense layers without a kernel."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -142,6 +148,7 @@ def compile_(
             dialect=None if dialect is None else dialect.value,
             records=records,
             check=check,
+            allow_slow=allow_slow,
         )
         artifact.save(output)
     files = sorted(artifact.files)
@@ -163,6 +170,10 @@ def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str
         ("arena", f"{memory['arena_bytes']:,} bytes, {_gap(memory)}"),
         ("peak", f"at layer {memory['peak_layer']}"),
         ("weights", f"{report['constant_bytes']:,} bytes, with biases and tables"),
+        *(
+            (layer["name"], f"through TVM: {', '.join(layer['operators'])}")
+            for layer in report["fallback"]["layers"]
+        ),
     ]
 
 

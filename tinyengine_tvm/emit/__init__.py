@@ -61,7 +61,7 @@ def emit(
         inputs,
         selected,
         plan,
-        source.constants,
+        source,
         name=name,
         target=target,
         version=version,

@@ -84,10 +84,12 @@ int32_t tvmgen_{{ name }}_run(
 
 @dataclass(frozen=True)
 class Source:
-    """model.c and the constants it holds: (C symbol, bytes)."""
+    """model.c, the constants it holds: (C symbol, bytes), and which functions are whose."""
 
     text: str
     constants: list[tuple[str, int]]
+    functions: dict[str, list[str]]
+    """Layer to the C functions that it calls."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def model_source(
     helpers: dict[str, None] = {}
     includes: set[str] = set()
     steps: list[_Step] = []
+    called: dict[str, list[str]] = {}
     for choice in selected:
         layer = choice.layer
         code = choice.kernel.emit(network, layer, choice.configuration)
@@ -193,6 +196,7 @@ def model_source(
             includes.update(function.includes)
             if function.text not in functions:
                 functions[function.text] = function_names(function.name)
+        called[layer.name] = [functions[f.text] for f in code.functions]
         own = {}
         for constant in code.constants:
             symbol = symbols(f"te_{identifier(layer.name)}_{constant.name}")
@@ -205,7 +209,7 @@ def model_source(
             scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
             constant=own.__getitem__,
         )
-        text = code.call(operands, [functions[f.text] for f in code.functions])
+        text = code.call(operands, called[layer.name])
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
@@ -240,4 +244,4 @@ def model_source(
         map_outputs=mapped(ports(network, network.outputs)),
         steps=steps,
     )
-    return Source(text, [(symbol, data.nbytes) for symbol, data in constants])
+    return Source(text, [(symbol, data.nbytes) for symbol, data in constants], called)

@@ -27,7 +27,6 @@ class ExternalCode:
     operators: tuple[str, ...]
     macs: int
     table: np.ndarray | None = None
-    reason: str = ""
 
 
 def external_code(function: tirx.PrimFunc, operators: tuple[str, ...], writes: int) -> ExternalCode:

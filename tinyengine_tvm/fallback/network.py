@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import tvm
@@ -41,20 +42,25 @@ def network_of(module: tvm.IRModule, name: str, mode: Mode, allow_slow: bool = F
     known = {str(binding.var.name) for binding in main}
     # What has several results has no kernel of ours.
     reasons = {
-        str(b.var.name): "no kernel computes it"
+        str(b.var.name): f"{_word(b.value)} ('{b.var.name}'): it has several results"
         for b in main
         if isinstance(b.var.ty, tvm.ir.TupleType) and isinstance(b.value, relax.Call)
     }
     while True:
         graph, problems = _attempt(module, reasons, name, mode)
         if not problems:
-            return lower(graph, name, mode, fallback=True)
-        new = {p.result: p.reason for p in problems if p.result in known - set(reasons)}
+            network = lower(graph, name, mode, fallback=True)
+            return replace(network, fallback=tuple(reasons.values()))
+        new = {p.result: str(p) for p in problems if p.result in known - set(reasons)}
         if not new:
             raise UnsupportedOperators([str(p) for p in problems], REFUSED)
         if not allow_slow:
             _refuse_slow(module, [p for p in problems if p.result in new])
         reasons.update(new)
+
+
+def _word(call: relax.Call) -> str:
+    return str(getattr(call.op, "name", "a function")).removeprefix("relax.")
 
 
 def _attempt(

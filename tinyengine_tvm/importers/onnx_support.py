@@ -41,9 +41,16 @@ class Fallback(Protocol):
         """Whether convolutions and dense layers may be among them."""
 
     def refusal(
-        self, node: onnx.NodeProto, kind: str, constants: Mapping[str, np.ndarray], opset: int
+        self,
+        node: onnx.NodeProto,
+        kind: str,
+        constants: Mapping[str, np.ndarray],
+        types: Mapping[str, int],
     ) -> str | None:
-        """Why it doesn't compute this operator either, or None; empty if there's no more to say."""
+        """Why it doesn't compute this operator either, or None; empty if there's no more to say.
+
+        `constants` and `types` (ONNX's element types) are by the names of values.
+        """
 
 
 class _Unsupported(Exception):
@@ -295,6 +302,10 @@ def check_operators(model: onnx.ModelProto, fallback: Fallback | None = None) ->
         )
     graph = _graph(model.graph)
     _check_interface(model.graph, graph, quantised, fallback)
+    types = {
+        info.name: info.type.tensor_type.elem_type
+        for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]
+    }
     problems, slow = [], []
     for index, node in enumerate(model.graph.node):
         label = node.name or (node.output[0] if node.output else "")
@@ -307,7 +318,7 @@ def check_operators(model: onnx.ModelProto, fallback: Fallback | None = None) ->
             if fallback is None:
                 problems.append(where + reason)
                 continue
-            refusal = fallback.refusal(node, kind, graph.constants, int(opset))
+            refusal = fallback.refusal(node, kind, graph.constants, types)
             if refusal is not None:
                 problems.append(f"{where}: {refusal}" if refusal else where + reason)
             elif kind in SLOW and not fallback.allow_slow:

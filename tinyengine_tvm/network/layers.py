@@ -247,8 +247,6 @@ class External(Layer):
     function: str = field(kw_only=True)
     operators: tuple[str, ...] = field(kw_only=True)
     """What it computes, in TVM's words."""
-    reason: str = ""
-    """Why no kernel of ours does."""
     scratch_bytes: int = 0
     alignment: int = 4
     """Of the scratch, in bytes."""

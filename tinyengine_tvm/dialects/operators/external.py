@@ -42,7 +42,6 @@ def external(lowering: Lowering, call: Call) -> Tensor:
         symbol=code.c.name,
         function=code.c.text,
         operators=code.operators,
-        reason=code.reason,
         scratch_bytes=code.c.scratch_bytes,
         alignment=code.c.alignment,
         helpers=code.c.helpers,
@@ -78,5 +77,4 @@ def field(lowering: Lowering, call: Call) -> Tensor:
         symbol="te_tvm_field",
         function=COPY.format(offset=offsets(outputs)[index], size=size),
         operators=("field",),
-        reason="a part of what another layer computes",
     )
