@@ -26,6 +26,7 @@ SLOW_ADVICE = (
     "These are where a network spends its time: quantise the model to int8 and keep to what "
     "docs/operators.md lists, or give --allow-slow"
 )
+NO_KERNEL = "no kernel takes it in this place"
 REFUSED = "docs/onnx-operators.md lists what TVM's code generator covers"
 
 
@@ -40,23 +41,37 @@ def network_of(module: tvm.IRModule, name: str, mode: Mode, allow_slow: bool = F
     module = uniquely_named(module)
     main = bindings(module["main"])
     known = {str(binding.var.name) for binding in main}
-    # What has several results has no kernel of ours.
-    reasons = {
-        str(b.var.name): f"{_word(b.value)} ('{b.var.name}'): it has several results"
+    # TVM lowers whatever isn't in a composite.
+    outside = [
+        Problem(str(b.var.name), f"{_word(b.value)} ('{b.var.name}')", NO_KERNEL)
         for b in main
-        if isinstance(b.var.ty, tvm.ir.TupleType) and isinstance(b.value, relax.Call)
-    }
+        if isinstance(b.value, relax.Call) and composite_of(module, b.value) is None
+    ]
+    found = {problem.result: problem for problem in outside}
+    new = outside
     while True:
-        graph, problems = _attempt(module, reasons, name, mode)
+        if not allow_slow:
+            _refuse_slow(module, new)
+        graph, problems = _attempt(module, set(found), name, mode)
         if not problems:
             network = lower(graph, name, mode, fallback=True)
-            return replace(network, fallback=tuple(reasons.values()))
-        new = {p.result: str(p) for p in problems if p.result in known - set(reasons)}
+            computed = _computed(module)
+            told = tuple(str(p) for p in found.values() if p.result in computed)
+            return replace(network, fallback=told)
+        new = [p for p in problems if p.result in known - set(found)]
         if not new:
             raise UnsupportedOperators([str(p) for p in problems], REFUSED)
-        if not allow_slow:
-            _refuse_slow(module, [p for p in problems if p.result in new])
-        reasons.update(new)
+        found.update((problem.result, problem) for problem in new)
+
+
+def _computed(module: tvm.IRModule) -> set[str]:
+    """The variables of main that depend on an input; others are constants."""
+    main = module["main"]
+    reached = set(main.params)
+    for binding in bindings(main):
+        if any(v in reached for v in relax.analysis.free_vars(binding.value)):
+            reached.add(binding.var)
+    return {str(variable.name) for variable in reached}
 
 
 def _word(call: relax.Call) -> str:
@@ -64,12 +79,12 @@ def _word(call: relax.Call) -> str:
 
 
 def _attempt(
-    module: tvm.IRModule, reasons: dict[str, str], name: str, mode: Mode
+    module: tvm.IRModule, names: set[str], name: str, mode: Mode
 ) -> tuple[Any, list[Problem]]:
-    if not reasons:
+    if not names:
         graph = dialect.read(module)
         return graph, unsupported(graph, name, mode)
-    changed, operators = fused(module, _with_conversions(module, set(reasons)))
+    changed, operators = fused(module, _with_conversions(module, names))
 
     def translate(function: str, body: Any, writes: int) -> ExternalCode | str:
         try:
