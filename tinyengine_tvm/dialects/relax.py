@@ -117,7 +117,10 @@ class _Reader:
 
 
 Translator = Callable[[str, Any, int], Any]
-"""(name of a TIR function, the function, how many results it has) -> what the lowering gets."""
+"""(name, TIR function, how many results it has) -> what the lowering gets.
+
+The function is None for one that only has a name.
+"""
 
 
 def read(module: tvm.IRModule, translate: Translator | None = None) -> Graph:
@@ -156,7 +159,7 @@ def read(module: tvm.IRModule, translate: Translator | None = None) -> Graph:
             elif not isinstance(expr, relax.Call):
                 values[variable] = reader.expression(expr)
                 continue
-            elif translate is not None and calls_tir(expr):
+            elif translate is not None and (calls_tir(expr) or calls_packed(expr)):
                 composite, root = EXTERNAL, _external(module, expr, reader, translate)
                 several = isinstance(variable.ty, tvm.ir.TupleType)
                 result = (
@@ -214,6 +217,12 @@ def calls_tir(value: Any) -> bool:
     return isinstance(value, relax.Call) and str(getattr(value.op, "name", "")) == "relax.call_tir"
 
 
+def calls_packed(value: Any) -> bool:
+    """Whether an expression calls a function that TVM only knows by name."""
+    name = str(getattr(getattr(value, "op", None), "name", ""))
+    return isinstance(value, relax.Call) and name == "relax.call_dps_packed"
+
+
 def _shifted(module: tvm.IRModule) -> set[relax.Var]:
     """Variables of int8 that stand for uint8, 128 less, since composites have them so."""
     found = set()
@@ -236,16 +245,20 @@ def _shifted(module: tvm.IRModule) -> set[relax.Var]:
 def _external(
     module: tvm.IRModule, call: relax.Call, reader: _Reader, translate: Translator
 ) -> Node:
-    """The call of a TIR function; its results, if several, are fields of one packed array."""
-    variable, fields = call.args[0], call.args[1]
+    """The call of a TIR or C function; its results, if several, are fields of one packed array."""
+    callee, fields = call.args[0], call.args[1]
     given = list(fields.fields) if isinstance(fields, relax.Tuple) else [fields]
     if len(call.args) > 2:
-        raise ModelError(f"'{variable.name_hint}' takes a shape that isn't known; fix all shapes")
+        raise ModelError(f"'{callee}' takes a shape that isn't known; fix all shapes")
     results = call.ty_args[0]
     parts = list(results.fields) if isinstance(results, tvm.ir.TupleType) else [results]
     outputs = [(tuple(int(n) for n in part.shape), str(part.dtype)) for part in parts]
+    if calls_tir(call):
+        name, function = callee.name_hint, module[callee]
+    else:
+        name, function = str(callee.global_symbol), None
     attributes = {
-        "code": translate(variable.name_hint, module[variable], len(outputs)),
+        "code": translate(name, function, len(outputs)),
         "outputs": outputs,
     }
     shape, dtype = outputs[0] if len(outputs) == 1 else packed(outputs)

@@ -16,6 +16,7 @@ from ..network import Mode, Network
 from .c_source import NotInC
 from .external import ExternalCode, external_code
 from .fuse import bindings, composite_of, fused, uniquely_named
+from .own import own_code
 
 SLOW = frozenset(
     "nn.conv1d nn.conv2d nn.conv3d nn.conv1d_transpose nn.conv2d_transpose nn.conv3d_transpose "
@@ -75,6 +76,9 @@ def _computed(module: tvm.IRModule) -> set[str]:
 
 
 def _word(call: relax.Call) -> str:
+    if dialect.calls_packed(call):
+        code = own_code(str(call.args[0].global_symbol))
+        return code.c.name if code is not None else str(call.args[0].global_symbol)
     return str(getattr(call.op, "name", "a function")).removeprefix("relax.")
 
 
@@ -87,6 +91,8 @@ def _attempt(
     changed, operators = fused(module, _with_conversions(module, names))
 
     def translate(function: str, body: Any, writes: int) -> ExternalCode | str:
+        if body is None:
+            return own_code(function) or f"it calls '{function}', which has no C"
         try:
             return external_code(body, operators.get(function, (function,)), writes)
         except NotInC as problem:

@@ -16,6 +16,8 @@ import onnx
 from onnx import helper
 from tvm.relax.frontend.onnx.onnx_frontend import _get_convert_map
 
+from ..fallback.own import own_operator
+
 Attributes = Mapping[str, Any]
 Constants = Mapping[str, np.ndarray]
 Types = Mapping[str, int]
@@ -32,6 +34,8 @@ class OnnxFallback:
         self, node: onnx.NodeProto, kind: str, constants: Constants, types: Types
     ) -> str | None:
         """Why TVM doesn't compute this operator as ONNX defines it, or None."""
+        if own_operator(kind) is not None:
+            return None
         if kind not in _get_convert_map():
             return ""
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}

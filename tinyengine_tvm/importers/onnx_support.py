@@ -57,6 +57,10 @@ class _Unsupported(Exception):
     pass
 
 
+class _UnknownShape(_Unsupported):
+    """Behind an operator of the user's own, whose shapes only its converter knows."""
+
+
 def _require(condition: bool, reason: str) -> None:
     if not condition:
         raise _Unsupported(reason)
@@ -70,7 +74,8 @@ class _Graph:
     consumers: dict[str, list[onnx.NodeProto]] = field(default_factory=dict)
 
     def rank(self, name: str) -> int:
-        _require(name in self.shapes, "its input has no known shape")
+        if name not in self.shapes:
+            raise _UnknownShape("its input has no known shape")
         return len(self.shapes[name])
 
     def constant(self, node: onnx.NodeProto, index: int, what: str) -> np.ndarray | None:
@@ -306,6 +311,7 @@ def check_operators(model: onnx.ModelProto, fallback: Fallback | None = None) ->
         info.name: info.type.tensor_type.elem_type
         for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]
     }
+    own = any(node.domain not in ("", "ai.onnx") for node in model.graph.node)
     problems, slow = [], []
     for index, node in enumerate(model.graph.node):
         label = node.name or (node.output[0] if node.output else "")
@@ -317,6 +323,9 @@ def check_operators(model: onnx.ModelProto, fallback: Fallback | None = None) ->
             reason = f": {problem}" if str(problem) else ""
             if fallback is None:
                 problems.append(where + reason)
+                continue
+            if isinstance(problem, _UnknownShape) and own:
+                # What follows looks at every shape again.
                 continue
             refusal = fallback.refusal(node, kind, graph.constants, types)
             if refusal is not None:
@@ -343,8 +352,8 @@ def _check(graph: _Graph, node: onnx.NodeProto, kind: str) -> None:
         raise _Unsupported("")
     _require(len([o for o in node.output if o]) == 1, "more than one output")
     for name in (n for n in node.input if n):
-        known = name in graph.shapes or name in graph.constants
-        _require(known, f"its input '{name}' has no static shape")
+        if name not in graph.shapes and name not in graph.constants:
+            raise _UnknownShape(f"its input '{name}' has no static shape")
     values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     _CHECKS[kind](graph, node, values)
 
