@@ -51,6 +51,11 @@ class _Rewriter(Sinking):
             return self.builder.emit(self.used(value))
         return self.rewritten(value)
 
+    def used(self, expr: Any) -> relax.Expr:
+        if isinstance(expr, relax.TupleGetItem):
+            return relax.TupleGetItem(self.used(expr.tuple_value), expr.index)
+        return super().used(expr)
+
     def operator(self, expr: Any) -> str:
         if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.Op):
             return str(expr.op.name).removeprefix("relax.")

@@ -171,6 +171,7 @@ def compile_model(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     records: str | os.PathLike[str] | None = None,
     check: bool = False,
+    allow_slow: bool = False,
 ) -> Artifact:
     """Compiles a quantised model to C.
 
@@ -193,6 +194,8 @@ def compile_model(
     (or else the arena that the defaults take) and `flash`; `report["chosen"]` says how close it is.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
     first layer) where one has written what it had no business with: for tests, it is slow.
+    `allow_slow`: convolutions and dense layers that no kernel takes are computed by TVM's plain
+    loops, as all other such operators are anyway (docs/fallback.md).
 
     Raises:
         BudgetError: the network doesn't fit; the message says what is missing, and what would help.
@@ -207,7 +210,12 @@ def compile_model(
         )
     get_target(target)
     network = import_network(
-        model, name=name, interface=interface, dialect=dialect, input_shapes=input_shapes
+        model,
+        name=name,
+        interface=interface,
+        dialect=dialect,
+        input_shapes=input_shapes,
+        allow_slow=allow_slow,
     )
     return compile_network(
         network,

@@ -29,12 +29,16 @@ class Port:
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """A layer as metadata.json lists it; macs per inference, arena_live in bytes."""
+    """A layer as metadata.json lists it; macs per inference, arena_live in bytes.
+
+    function: the C function that it has to itself, if any.
+    """
 
     name: str
     op: str
     macs: int
     arena_live: int
+    function: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,13 @@ class CompiledModel:
             inputs=ports(facts["inputs"]),
             outputs=ports(facts["outputs"]),
             layers=tuple(
-                LayerFacts(e["name"], e["op"], int(e["macs"]), int(e["arena_live"]))
+                LayerFacts(
+                    e["name"],
+                    e["op"],
+                    int(e["macs"]),
+                    int(e["arena_live"]),
+                    str(e.get("function", "")),
+                )
                 for e in facts["layers"]
             ),
             constants=tuple((e["symbol"], int(e["bytes"])) for e in facts["constants"]),

@@ -142,6 +142,12 @@ def compile_(
         ),
     ] = False,
     desired_layout: Annotated[str | None, typer.Option("--desired-layout", hidden=True)] = None,
+    allow_slow: Annotated[
+        bool,
+        typer.Option(
+            "--allow-slow", help="Plain loops for convolutions and dense layers without a kernel."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -199,6 +205,7 @@ def compile_(
             input_shapes=shapes,
             records=records,
             check=check,
+            allow_slow=allow_slow,
         )
         (artifact.save_archive if archive else artifact.save)(output)
     files = sorted(artifact.files)
@@ -221,6 +228,10 @@ def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str
         ("arena", f"{memory['arena_bytes']:,} bytes, {_gap(memory)}"),
         ("peak", f"at layer {memory['peak_layer']}"),
         ("weights", f"{report['constant_bytes']:,} bytes, with biases and tables"),
+        *(
+            (layer["name"], f"through TVM: {', '.join(layer['operators'])}")
+            for layer in report["fallback"]["layers"]
+        ),
     ]
 
 

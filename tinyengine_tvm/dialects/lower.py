@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,19 @@ from .tree import Call, Constant, Expression, Graph, Node, Value, leaves, walk
 
 TO_NHWC = (0, 2, 3, 1)
 TO_NCHW = (0, 3, 1, 2)
+INTERFACE = (
+    "int8",
+    "float32",
+    "bool",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float64",
+)
+"""What inputs and outputs may be where TVM's code is at hand. uint8 would be stored as int8."""
 ADVICE = "Quantise the model to int8 and keep to the operators in docs/operators.md"
 
 
@@ -80,11 +93,31 @@ def to_int8(data: np.ndarray) -> np.ndarray:
     return (data.astype(np.int16) - _shift(str(data.dtype))).astype(np.int8)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A call that no layer of ours expresses. `result` is the name of its value."""
+
+    result: str
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+def raw(value: Value) -> Quantisation:
+    """The quantisation of 8-bit values that nothing quantised: they're what is stored."""
+    return Quantisation(1.0, -_shift(value.dtype))
+
+
 class Lowering:
     """The network under construction; extractors call its methods."""
 
-    def __init__(self, graph: Graph, name: str, mode: Mode) -> None:
+    def __init__(self, graph: Graph, name: str, mode: Mode, fallback: bool = False) -> None:
         self.graph, self.name, self.mode = graph, name, mode
+        self.interface = INTERFACE if fallback else ("int8", "float32")
+        """Element types that inputs and outputs may have."""
+        self.problems: list[Problem] = []
         self.tensors: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         self.names: dict[str, str] = {}
@@ -123,10 +156,24 @@ class Lowering:
         return tensor, wanted
 
     def tensor(self, expression: Expression) -> Tensor:
+        """The tensor of a plain value of int8 or float32."""
+        tensor = self.any_tensor(expression)
+        if tensor.dtype not in ("int8", "float32"):
+            raise UnsupportedError(f"values of type {tensor.dtype}")
+        return tensor
+
+    def any_tensor(self, expression: Expression) -> Tensor:
         """The tensor of a plain value."""
         if not isinstance(expression, Value):
             raise UnsupportedError("an operand that isn't an activation")
         return self.tensors[self.names[expression.name]]
+
+    def constant(self, data: np.ndarray) -> Tensor:
+        """A constant of any type."""
+        name = self.unique("constant")
+        raw = Quantisation(1.0, 0) if data.dtype == np.int8 else None
+        self.tensors[name] = Tensor(name, data.shape, str(data.dtype), raw, data)
+        return self.tensors[name]
 
     def emit(
         self,
@@ -134,11 +181,12 @@ class Lowering:
         inputs: tuple[str, ...],
         shape: tuple[int, ...],
         quantised: Quantisation | None,
+        dtype: str | None = None,
         **fields: Any,
     ) -> Tensor:
         """Appends a layer with a new output tensor (float32 without quantisation)."""
         name = self.unique(kind.op)
-        dtype = "float32" if quantised is None else "int8"
+        dtype = dtype or ("float32" if quantised is None else "int8")
         tensor = Tensor(name, tuple(shape), dtype, quantised)
         self.tensors[name] = tensor
         self.layers.append(kind(name=name, inputs=inputs, output=name, **fields))
@@ -153,7 +201,7 @@ class Lowering:
             tensor = replace(x, name=name, shape=tuple(shape), data=x.data.reshape(shape))
             self.tensors[name] = tensor
             return tensor
-        return self.emit(Reshape, (x.name,), shape, x.quantisation)
+        return self.emit(Reshape, (x.name,), shape, x.quantisation, x.dtype)
 
     def permuted(self, x: Tensor, permutation: tuple[int, ...]) -> Tensor:
         """x transposed."""
@@ -181,7 +229,6 @@ class Lowering:
         from .operators import EXTRACTORS
 
         source = self._inputs()
-        problems = []
         for index, call in enumerate(self.graph.calls):
             try:
                 if call.composite not in EXTRACTORS:
@@ -190,11 +237,12 @@ class Lowering:
                 if result.shape != call.result.shape:
                     raise UnsupportedError(f"shape {result.shape}, not {call.result.shape}")
             except UnsupportedError as error:
-                problems.append(f"{_describe(call)} (step {index}, '{call.result.name}'): {error}")
+                where = f"{_describe(call)} (step {index}, '{call.result.name}')"
+                self.problems.append(Problem(call.result.name, where, str(error)))
                 result = self._placeholder(call)
             self.names[call.result.name] = result.name
-        if problems:
-            raise UnsupportedOperators(problems, ADVICE)
+        if self.problems:
+            raise UnsupportedOperators([str(problem) for problem in self.problems], ADVICE)
         return self._finish(source)
 
     def _placeholder(self, call: Call) -> Tensor:
@@ -204,9 +252,9 @@ class Lowering:
         if call.root.op == "quantize":
             with contextlib.suppress(UnsupportedError):
                 known = quantisation(call.root)
-        dtype = "float32" if value.dtype.startswith("float") else "int8"
+        dtype = "int8" if value.dtype == "uint8" else value.dtype
         name = self.unique("unsupported")
-        known = None if dtype == "float32" else known or Quantisation(1.0, 0)
+        known = None if dtype != "int8" else known or raw(value)
         self.tensors[name] = Tensor(name, value.shape, dtype, known)
         return self.tensors[name]
 
@@ -217,11 +265,11 @@ class Lowering:
             graph.inputs, graph.input_names, graph.input_quantisations, strict=True
         ):
             name = self._free(identifier(file_name, "input"))
-            if len(value.shape) > 1 and value.shape[0] != 1:
+            if len(value.shape) > 1 and value.shape[0] != 1 and self._quantised():
                 raise ModelError(
                     f"input '{file_name}' has batch {value.shape[0]}; export the model with batch 1"
                 )
-            if value.dtype not in ("int8", "float32"):
+            if value.dtype not in self.interface:
                 raise ModelError(
                     f"input '{file_name}' is {value.dtype}; export the model with an int8 or "
                     "float32 interface"
@@ -229,12 +277,19 @@ class Lowering:
             known = None
             if value.dtype == "int8":
                 known = stated or read_as(graph, value)
+                if known is None and "int64" in self.interface:
+                    known = raw(value)
                 if known is None:
                     raise ModelError(f"input '{file_name}' is int8 without a quantisation")
             self.tensors[name] = Tensor(name, value.shape, value.dtype, known)
             self.names[value.name] = name
             source[name] = file_name
         return source
+
+    def _quantised(self) -> bool:
+        """Whether anything in the model is."""
+        nodes = (part for call in self.graph.calls for part in walk(call.root))
+        return any(isinstance(part, Node) and "quantize" in part.op for part in nodes)
 
     def _free(self, stem: str) -> str:
         name, count = stem, 1
@@ -247,7 +302,7 @@ class Lowering:
         inputs = tuple(self.names[value.name] for value in self.graph.inputs)
         outputs: list[str] = []
         for value, file_name in zip(self.graph.outputs, self.graph.output_names, strict=True):
-            if value.dtype not in ("int8", "float32"):
+            if value.dtype not in self.interface:
                 raise ModelError(
                     f"output '{file_name}' is {value.dtype}; export the model with an int8 or "
                     "float32 interface"
@@ -255,7 +310,9 @@ class Lowering:
             tensor = self.tensors[self.names[value.name]]
             if tensor.name in outputs or tensor.name in inputs:
                 # One tensor can't be two interfaces of the network; a copy can.
-                tensor = self.emit(Reshape, (tensor.name,), tensor.shape, tensor.quantisation)
+                tensor = self.emit(
+                    Reshape, (tensor.name,), tensor.shape, tensor.quantisation, tensor.dtype
+                )
             name = identifier(file_name, "output")
             if name != tensor.name:
                 name = self._free(name)
@@ -318,11 +375,26 @@ def _describe(call: Call) -> str:
     return (telling or names)[0]
 
 
-def lower(graph: Graph, name: str, mode: Mode) -> Network:
+def unsupported(graph: Graph, name: str, mode: Mode) -> list[Problem]:
+    """What `lower` would refuse, in the order of execution.
+
+    Raises:
+        ModelError: as `lower`.
+    """
+    lowering = Lowering(graph, name, mode, True)
+    with contextlib.suppress(UnsupportedOperators):
+        lowering.run()
+    return lowering.problems
+
+
+def lower(graph: Graph, name: str, mode: Mode, fallback: bool = False) -> Network:
     """The verified Network of a partitioned graph.
+
+    `fallback`: operators without a kernel were translated, so that inputs and outputs may be of any
+    type.
 
     Raises:
         UnsupportedOperators: lists every operator that has no kernel.
         ModelError: the model isn't a quantised network of batch 1, or contradicts itself.
     """
-    return Lowering(graph, name, mode).run()
+    return Lowering(graph, name, mode, fallback).run()

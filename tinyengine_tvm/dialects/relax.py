@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
 from ..errors import ModelError
 from ..network import Mode, Quantisation
 from .attributes import INPUT_NAMES, INPUT_SCALES, INPUT_ZERO_POINTS, OUTPUT_NAMES
-from .tree import Call, Constant, Expression, Graph, Node, Value
+from .tree import EXTERNAL, FIELD, Call, Constant, Expression, Graph, Node, Value, packed
 
 PREFIX = "tinyengine."
 
@@ -72,12 +73,19 @@ def _shape(expression: Any, where: str) -> tuple[int, ...]:
 
 def _value(variable: relax.Var, taken: set[str]) -> Value:
     """The value of a variable, named after it; names in Relax aren't unique, values' are."""
-    shape = _shape(variable, f"tensor '{variable.name}'")
-    name = str(variable.name)
+    where = f"tensor '{variable.name}'"
+    shape = _shape(variable, where)
+    if 0 in shape:
+        raise ModelError(f"{where} holds no element; remove what computes it from the model")
+    return Value(_free(str(variable.name), taken), shape, str(variable.ty.dtype))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or one like it that isn't taken; it is then."""
     while name in taken:
         name += "_"
     taken.add(name)
-    return Value(name, shape, str(variable.ty.dtype))
+    return name
 
 
 class _Reader:
@@ -95,6 +103,8 @@ class _Reader:
             return Node("tuple", tuple(map(self.expression, expr.fields)), {}, (), "")
         if isinstance(expr, relax.Call):
             return self.call(expr)
+        if isinstance(expr, (tvm.tirx.IntImm, tvm.tirx.FloatImm)):
+            return Constant(np.array(expr.value, str(expr.ty.dtype)))
         raise ModelError(f"the TVM module holds a {type(expr).__name__} where a tensor belongs")
 
     def call(self, call: relax.Call) -> Node:
@@ -115,13 +125,22 @@ class _Reader:
         return Node(op, tuple(operands), attributes, shape, str(call.ty.dtype))
 
 
-def read(module: tvm.IRModule) -> Graph:
+Translator = Callable[[str, Any, int], Any]
+"""(name, TIR function, how many results it has) -> what the lowering gets.
+
+The function is None for one that only has a name.
+"""
+
+
+def read(module: tvm.IRModule, translate: Translator | None = None) -> Graph:
     """The graph of a module that `relay_passes.partition` made.
+
+    `translate` is for TIR functions that main calls; the Node of such a call holds what it gave.
 
     Raises:
         ModelError: a shape is dynamic, or main isn't a plain sequence of operators.
     """
-    return _read(module["main"], module, module.attrs or {})
+    return _read(module["main"], module, module.attrs or {}, translate)
 
 
 def read_function(function: relax.Function) -> Graph:
@@ -168,7 +187,12 @@ def arithmetic_of(module: tvm.IRModule) -> Mode:
     return "tflite" if "NHWC" in found else "onnx"
 
 
-def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any) -> Graph:
+def _read(
+    function: relax.Function,
+    module: tvm.IRModule | None,
+    attributes: Any,
+    translate: Translator | None = None,
+) -> Graph:
     taken: set[str] = set()
     inputs = tuple(_value(parameter, taken) for parameter in function.params)
     values: dict[relax.Var, Expression] = dict(zip(function.params, inputs, strict=True))
@@ -176,6 +200,7 @@ def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any
     functions: dict[relax.Var, relax.Function] = {}
     reader = _Reader(values)
     calls: list[Call] = []
+    shifted: set[relax.Var] = set() if module is None else _shifted(module)
 
     for block in function.body.blocks:
         for binding in block.bindings:
@@ -189,13 +214,32 @@ def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any
             if isinstance(expr, relax.Var) and expr in tuples:
                 tuples[variable] = tuples[expr]
                 continue
-            if not isinstance(expr, relax.Call):
+            if isinstance(expr, relax.TupleGetItem) and expr.tuple_value in values:
+                whole = values[expr.tuple_value]
+                result = _value(variable, taken)
+                field = Node(
+                    "field", (whole,), {"index": int(expr.index)}, result.shape, result.dtype
+                )
+                composite, root = FIELD, field
+            elif not isinstance(expr, relax.Call):
                 values[variable] = reader.expression(expr)
                 continue
-            if not hasattr(variable.ty, "shape"):
-                raise ModelError(f"'{variable.name}' isn't a tensor; such models aren't supported")
-            composite, root = _composite(_callee(expr, module, functions), expr, reader)
-            result = _value(variable, taken)
+            elif translate is not None and module is not None and _calls_external(expr):
+                composite, root = EXTERNAL, _external(module, expr, reader, translate)
+                if isinstance(variable.ty, tvm.ir.TupleType):
+                    name = _free(str(variable.name), taken)
+                    result = Value(name, root.shape, root.dtype)
+                else:
+                    result = _value(variable, taken)
+            else:
+                if not hasattr(variable.ty, "shape"):
+                    raise ModelError(
+                        f"'{variable.name}' isn't a tensor; such models aren't supported"
+                    )
+                composite, root = _composite(_callee(expr, module, functions), expr, reader)
+                result = _value(variable, taken)
+            if variable in shifted:
+                result = Value(result.name, result.shape, "uint8")
             values[variable] = result
             calls.append(Call(composite, root, result))
 
@@ -229,6 +273,63 @@ def _read(function: relax.Function, module: tvm.IRModule | None, attributes: Any
     )
 
 
+def calls_tir(value: Any) -> bool:
+    """Whether an expression calls a TIR function."""
+    return isinstance(value, relax.Call) and str(getattr(value.op, "name", "")) == "relax.call_tir"
+
+
+def calls_packed(value: Any) -> bool:
+    """Whether an expression calls a function that TVM only knows by name."""
+    name = str(getattr(getattr(value, "op", None), "name", ""))
+    return isinstance(value, relax.Call) and name == "relax.call_dps_packed"
+
+
+def _calls_external(value: Any) -> bool:
+    return calls_tir(value) or calls_packed(value)
+
+
+def _shifted(module: tvm.IRModule) -> set[relax.Var]:
+    """Variables of int8 that stand for uint8, 128 less, since composites have them so."""
+    found = set()
+    for block in module["main"].body.blocks:
+        for binding in block.bindings:
+            call = binding.value
+            if not isinstance(call, relax.Call) or not isinstance(call.op, tvm.ir.GlobalVar):
+                continue
+            function = module[call.op]
+            if not isinstance(function, relax.Function):
+                continue
+            ends = [(binding.var, function.ret_ty)]
+            ends += [(a, p.ty) for a, p in zip(call.args, function.params, strict=True)]
+            for variable, inside in ends:
+                if str(inside.dtype) == "uint8" and isinstance(variable, relax.Var):
+                    found.add(variable)
+    return found
+
+
+def _external(
+    module: tvm.IRModule, call: relax.Call, reader: _Reader, translate: Translator
+) -> Node:
+    """The call of a TIR or C function; its results, if several, are fields of one packed array."""
+    callee, fields = call.args[0], call.args[1]
+    given = list(fields.fields) if isinstance(fields, relax.Tuple) else [fields]
+    if len(call.args) > 2:
+        raise ModelError(f"'{callee}' takes a shape that isn't known; fix all shapes")
+    results = call.ty_args[0]
+    parts = list(results.fields) if isinstance(results, tvm.ir.TupleType) else [results]
+    outputs = [(tuple(int(n) for n in part.shape), str(part.dtype)) for part in parts]
+    if calls_tir(call):
+        name, function = callee.name_hint, module[callee]
+    else:
+        name, function = str(callee.global_symbol), None
+    attributes = {
+        "code": translate(name, function, len(outputs)),
+        "outputs": outputs,
+    }
+    shape, dtype = outputs[0] if len(outputs) == 1 else packed(outputs)
+    return Node("call_tir", tuple(map(reader.expression, given)), attributes, shape, dtype)
+
+
 def _callee(
     call: relax.Call, module: tvm.IRModule | None, functions: dict[relax.Var, relax.Function]
 ) -> relax.Function | None:
@@ -255,6 +356,7 @@ def _composite(
 
 def _inside(function: relax.Function, arguments: Sequence[Expression]) -> Node:
     """What a composite computes of these arguments."""
+    # uint8 is stored as int8, 128 less; to the composite's own words it is uint8.
     inside: dict[relax.Var, Expression] = dict(zip(function.params, arguments, strict=True))
     inner = _Reader(inside)
     for block in function.body.blocks:

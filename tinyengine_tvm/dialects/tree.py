@@ -7,13 +7,31 @@ into the same words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..network import Quantisation
+from ..network import DTYPES, Quantisation
+
+EXTERNAL, FIELD = "external", "field"
+"""Calls that aren't composites: of a function that brings its C, and for one of its results."""
+
+
+def offsets(outputs: Sequence[tuple[tuple[int, ...], str]]) -> list[int]:
+    """Where each of several results begins in the array that holds them all, and its end; bytes."""
+    found, at = [], 0
+    for shape, dtype in outputs:
+        found.append(at)
+        at += -(-math.prod(shape) * DTYPES.get(dtype, 8) // 8) * 8
+    return [*found, at]
+
+
+def packed(outputs: Sequence[tuple[tuple[int, ...], str]]) -> tuple[tuple[int, ...], str]:
+    """Shape and element type of the array that holds several results."""
+    return (offsets(outputs)[-1] // 8,), "int64"
 
 
 @dataclass(frozen=True)

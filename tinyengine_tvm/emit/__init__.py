@@ -64,7 +64,7 @@ def emit(
         inputs,
         selected,
         plan,
-        source.constants,
+        source,
         name=name,
         target=target,
         version=version,

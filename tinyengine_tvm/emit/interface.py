@@ -76,7 +76,7 @@ extern "C" {
 {% endfor %}
 {% endfor %}
 
-/* Pointers must be aligned to 4 bytes. */
+/* Pointers must be aligned to {{ alignment }} bytes. */
 struct tvmgen_{{ name }}_inputs {
 {% for port in inputs %}
 {% if port.streamed %}
@@ -124,15 +124,17 @@ def model_header(
     network: Network, inputs: list[Port], name: str, arena_bytes: int, banner: str
 ) -> str:
     """Text of model.h. `inputs` are the ports of all inputs, streamed ones among them."""
+    outputs = ports(network, network.outputs)
     return render(
         HEADER,
+        alignment=max(port.tensor.alignment for port in [*inputs, *outputs]),
         name=name,
         prefix=f"TVMGEN_{name.upper()}",
         guard=f"TVMGEN_{name.upper()}_H",
         arena_bytes=arena_bytes,
         inputs=inputs,
         streamed=any(port.streamed for port in inputs),
-        outputs=ports(network, network.outputs),
+        outputs=outputs,
         banner=banner,
         comment=comment,
         list=list,

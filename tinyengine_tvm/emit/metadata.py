@@ -7,12 +7,14 @@ from typing import Any
 
 from ..kernels.registry import Selected
 from ..memory import MemoryPlan
-from ..network import Network
+from ..network import External, Layer, Lookup, Network
 from ..network.macs import layer_macs, network_macs
 from ..targets import Target
 from .interface import Port, ports
+from .source import Source
 
 FORMAT = 1
+_TOLD = ("name", "op", "operators", "function", "macs", "scratch_bytes")
 
 
 def _port(port: Port) -> dict[str, Any]:
@@ -30,12 +32,22 @@ def _port(port: Port) -> dict[str, Any]:
     }
 
 
+def _operators(layer: Layer, source: Source) -> dict[str, Any]:
+    """What a layer computes that TVM lowered: operators in TVM's words, and its C function."""
+    if isinstance(layer, External):
+        return {
+            "operators": list(layer.operators),
+            "function": source.functions[layer.name][0],
+        }
+    return {"operators": list(layer.operators)} if isinstance(layer, Lookup) else {}
+
+
 def metadata(
     network: Network,
     inputs: list[Port],
     selected: list[Selected],
     plan: MemoryPlan,
-    constants: list[tuple[str, int]],
+    source: Source,
     *,
     name: str,
     target: Target,
@@ -64,10 +76,11 @@ def metadata(
                 "output_shape": list(network.output_of(s.layer).shape),
                 "scratch_bytes": s.kernel.scratch(network, s.layer, s.configuration),
                 "arena_live": plan.live_bytes(s.layer.name),
+                **_operators(s.layer, source),
             }
             for s in selected
         ],
-        "constants": [{"symbol": symbol, "bytes": size} for symbol, size in constants],
+        "constants": [{"symbol": symbol, "bytes": size} for symbol, size in source.constants],
     }
 
 
@@ -110,4 +123,12 @@ def report(
             ],
         },
         "rewrites": rewrites,
+        "fallback": {
+            "operators": list(network.fallback),
+            "layers": [
+                {key: layer[key] for key in _TOLD if key in layer}
+                for layer in layers
+                if "operators" in layer
+            ],
+        },
     }

@@ -15,7 +15,7 @@ from ..memory import MemoryPlan, pieces
 from ..network import Fused, Layer, Network
 from ..paths import runtime_c
 from .checks import CheckTable
-from .constants import constant_array
+from .constants import constant_array, needs_math
 from .interface import Port, ports
 from .names import UniqueNames, comment, identifier
 
@@ -84,10 +84,12 @@ int32_t tvmgen_{{ name }}_run(
 
 @dataclass(frozen=True)
 class Source:
-    """model.c and the constants it holds: (C symbol, bytes)."""
+    """model.c, the constants it holds: (C symbol, bytes), and which functions are whose."""
 
     text: str
     constants: list[tuple[str, int]]
+    functions: dict[str, list[str]]
+    """Layer to the C functions that it calls."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def model_source(
     helpers: dict[str, None] = {}
     includes: set[str] = set()
     steps: list[_Step] = []
+    called: dict[str, list[str]] = {}
     for choice in selected:
         layer = choice.layer
         code = choice.kernel.emit(network, layer, choice.configuration)
@@ -206,6 +209,7 @@ def model_source(
             includes.update(function.includes)
             if function.text not in functions:
                 functions[function.text] = function_names(function.name)
+        called[layer.name] = [functions[f.text] for f in code.functions]
         own = {}
         for constant in code.constants:
             symbol = symbols(f"te_{identifier(layer.name)}_{constant.name}")
@@ -219,7 +223,7 @@ def model_source(
             constant=own.__getitem__,
             in_place=_in_place(network, layer, plan),
         )
-        text = code.call(operands, [functions[f.text] for f in code.functions])
+        text = code.call(operands, called[layer.name])
         shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
@@ -227,6 +231,9 @@ def model_source(
         if checks is not None:
             lines = [checks.before(len(steps)), *lines, checks.after(len(steps))]
         steps.append(_Step(title, lines))
+
+    if any(needs_math(data) for _, data in constants):
+        includes.add("math.h")
 
     def mapped(group: list[Port]) -> list[str]:
         places = []
@@ -251,4 +258,4 @@ def model_source(
         map_outputs=mapped(ports(network, network.outputs)),
         steps=steps,
     )
-    return Source(text, [(symbol, data.nbytes) for symbol, data in constants])
+    return Source(text, [(symbol, data.nbytes) for symbol, data in constants], called)

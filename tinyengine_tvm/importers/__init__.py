@@ -30,6 +30,7 @@ def import_network(
     mode: Mode | None = None,
     dialect: str | None = None,
     input_shapes: InputShapes | None = None,
+    allow_slow: bool = False,
 ) -> Network:
     """Imports a quantised model through TVM and lowers it.
 
@@ -41,6 +42,7 @@ def import_network(
         mode: the arithmetic; by default "tflite" for .tflite, for modules with operators of the qnn
             dialect and for Relax modules with convolutions or pools in NHWC; "onnx" for others.
         dialect: "relax" or "relay"; by default the module's, or that of the TVM installed.
+        allow_slow: convolutions and dense layers without a kernel go through TVM as well.
 
         input_shapes: shapes by name of inputs that have none in the file.
 
@@ -50,13 +52,13 @@ def import_network(
     Raises:
         TinyEngineError: the dialect isn't there; a shape is of no input, or doesn't fit.
         ModelError: the model is missing, damaged, not quantised, or not of batch 1.
-        UnsupportedOperators: lists every operator without a kernel.
+        UnsupportedOperators: lists every operator that can't be compiled.
     """
     if interface not in ("keep", "int8"):
         raise ModelError(f"interface '{interface}'; choose keep or int8")
     default: Mode | None = None
     if isinstance(model, (str, os.PathLike)):
-        module, what = load_model(model, dialect, input_shapes), os.fspath(model)
+        module, what = load_model(model, dialect, input_shapes, allow_slow), os.fspath(model)
         default = "tflite" if what.lower().endswith(".tflite") else "onnx"
     else:
         if input_shapes:
@@ -74,12 +76,19 @@ def import_network(
 
             default = default or relay.arithmetic_of(module)
             graph = relay.read(relay_partition.partition(module))
+            network = lower(graph, name, mode or default or "onnx")
         else:
             from relay_passes import partition
 
             from ..dialects import relax
 
-            default = default or relax.arithmetic_of(module)
-            graph = relax.read(partition.partition(module))
-        network = lower(graph, name, mode or default)
+            arithmetic = mode or default or relax.arithmetic_of(module)
+            parts = partition.partition(module)
+            if arithmetic == "onnx":
+                from ..fallback.network import network_of
+
+                network = network_of(parts, name, arithmetic, allow_slow)
+            else:
+                # TVM's code isn't bit for bit what TFLite computes.
+                network = lower(relax.read(parts), name, arithmetic)
     return strip_float_interface(network) if interface == "int8" else network

@@ -32,12 +32,14 @@ def load_model(
     path: str | os.PathLike[str],
     dialect: str | None = None,
     input_shapes: InputShapes | None = None,
+    allow_slow: bool = False,
 ) -> tvm.IRModule:
     """The TVM module of a .tflite or .onnx file, parameters bound as constants.
 
     The attributes of the module (Relax) or its main function (Relay) hold the names of inputs and
     outputs in the file. `dialect`: "relax" or "relay", by default that of the TVM installed.
     `input_shapes`: sizes of inputs that have none in the file, by name.
+    `allow_slow`: convolutions and dense layers of ONNX that no kernel takes are imported as well.
 
     Raises:
         TinyEngineError: the dialect isn't there; a shape is of no input, or doesn't fit.
@@ -59,7 +61,10 @@ def load_model(
     with refusals(str(path), UNFIT if input_shapes else DAMAGED):
         # Only the importer that is used can be imported: each needs its own TVM.
         importer = importlib.import_module(f".{relay}{kind[1:]}", __package__)
-        return getattr(importer, f"load_{kind[1:]}")(data, input_shapes)
+        load = getattr(importer, f"load_{kind[1:]}")
+        if kind == ".onnx" and not relay:
+            return load(data, input_shapes, allow_slow)
+        return load(data, input_shapes)
 
 
 @contextlib.contextmanager

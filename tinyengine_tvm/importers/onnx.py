@@ -7,17 +7,26 @@ from typing import Any
 
 import numpy as np
 import tvm
+from onnx import helper
 from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
 from ..errors import ModelError
+from ..fallback.own import own_operator
 from .input_shapes import InputShapes
+from .onnx_fallback import OnnxFallback
 from .onnx_model import interface, parsed
 
 
-def load_onnx(data: bytes, shapes: InputShapes | None = None) -> tvm.IRModule:
-    """The module of an ONNX file's bytes; `load_model` documents the errors."""
-    model, opset = parsed(data, shapes)
+def load_onnx(
+    data: bytes, shapes: InputShapes | None = None, allow_slow: bool = False
+) -> tvm.IRModule:
+    """The module of an ONNX file's bytes; `load_model` documents the arguments and errors."""
+    model, opset = parsed(data, shapes, OnnxFallback(allow_slow))
+    for node in model.graph.node:
+        # TVM's importer looks at the type alone.
+        if node.domain not in ("", "ai.onnx"):
+            node.op_type, node.domain = f"{node.domain}.{node.op_type}", ""
     module = _Importer(None, "float32").from_onnx(model.graph, opset)
     module, _ = relax.frontend.detach_params(module)
     return module.with_attrs(interface(model))
@@ -34,14 +43,25 @@ class _Importer(ONNXGraphImporter):
 
     def _convert_operator(self, op_name: str, inputs: Any, attrs: Any, opset: int) -> Any:
         given = [inputs[i] for i in range(len(inputs))]
+        own = own_operator(op_name)
+        if own is not None:
+            known = {key: value for key, value in attrs.items() if key != "tvm_custom"}
+            return self.bb.normalize(own(self.bb, *given, **known))
         given += [None] * (4 - len(given))
         if op_name == "Clip":
             low = attrs.get("min", -np.inf) if given[1] is None else _number(given[1]).item()
             high = attrs.get("max", np.inf) if given[2] is None else _number(given[2]).item()
             return self.bb.normalize(relax.op.clip(given[0], float(low), float(high)))
-        if op_name == "Pad":
+        if op_name == "Pow" and str(given[0].ty.dtype) != str(given[1].ty.dtype):
+            power = relax.op.astype(given[1], str(given[0].ty.dtype))
+            return self.bb.normalize(relax.op.power(given[0], self.bb.normalize(power)))
+        if op_name == "Pad" and attrs.get("mode", b"constant") in (b"constant", "constant"):
             return self.bb.normalize(self._pad(given, attrs))
         return super()._convert_operator(op_name, inputs, attrs, opset)
+
+    def _check_for_unsupported_ops(self, graph: Any) -> None:
+        kept = [node for node in graph.node if own_operator(node.op_type) is None]
+        super()._check_for_unsupported_ops(helper.make_graph(kept, "graph", [], []))
 
     def _pad(self, given: list[Any], attrs: Any) -> Any:
         rank = len(given[0].ty.shape)

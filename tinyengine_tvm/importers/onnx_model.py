@@ -9,13 +9,16 @@ from ..dialects.attributes import INPUT_NAMES, OUTPUT_NAMES
 from ..errors import ModelError
 from .input_shapes import InputShapes
 from .onnx_shapes import fix_shapes, require_ranks
-from .onnx_support import check_operators
+from .onnx_support import Fallback, check_operators
 
 
-def parsed(data: bytes, shapes: InputShapes | None = None) -> tuple[onnx.ModelProto, int]:
+def parsed(
+    data: bytes, shapes: InputShapes | None = None, fallback: Fallback | None = None
+) -> tuple[onnx.ModelProto, int]:
     """The checked model of a file's bytes, with all shapes, and the version of its operator set.
 
-    `shapes` are those of inputs that have none in the file. `load_model` documents the errors.
+    `shapes` are those of inputs that have none in the file; `fallback` is as in `check_operators`.
+    `load_model` documents the errors.
     """
     try:
         model = onnx.load_from_string(data)
@@ -36,7 +39,7 @@ def parsed(data: bytes, shapes: InputShapes | None = None) -> tuple[onnx.ModelPr
         if shapes:
             raise ModelError(f"the model doesn't take these input shapes: {reason}") from error
         raise ModelError(f"not a valid ONNX file: {reason}; export it again") from error
-    return model, check_operators(model)
+    return model, check_operators(model, fallback)
 
 
 def interface(model: onnx.ModelProto) -> dict[str, list[str]]:

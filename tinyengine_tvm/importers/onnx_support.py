@@ -7,9 +7,9 @@ names of the file. The model has passed onnx.checker and shape inference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -25,8 +25,42 @@ MAX_ELEMENTS = 1 << 28
 _MOST = 1 << 15
 
 
+FLOAT_OPSETS = range(7, 29)
+"""For models without quantised operators."""
+_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+SLOW = frozenset("Conv ConvTranspose Gemm MatMul MatMulInteger Einsum Attention".split())
+SLOW_ADVICE = (
+    "These are where a network spends its time: quantise them to int8 in a form that "
+    "docs/operators.md lists, or give --allow-slow"
+)
+
+
+class Fallback(Protocol):
+    """What computes operators that no kernel takes."""
+
+    @property
+    def allow_slow(self) -> bool:
+        """Whether convolutions and dense layers may be among them."""
+
+    def refusal(
+        self,
+        node: onnx.NodeProto,
+        kind: str,
+        constants: Mapping[str, np.ndarray],
+        types: Mapping[str, int],
+    ) -> str | None:
+        """Why it doesn't compute this operator either, or None; empty if there's no more to say.
+
+        `constants` and `types` (ONNX's element types) are by the names of values.
+        """
+
+
 class _Unsupported(Exception):
     pass
+
+
+class _UnknownShape(_Unsupported):
+    """Behind an operator of the user's own, whose shapes only its converter knows."""
 
 
 def _require(condition: bool, reason: str) -> None:
@@ -42,7 +76,8 @@ class _Graph:
     consumers: dict[str, list[onnx.NodeProto]] = field(default_factory=dict)
 
     def rank(self, name: str) -> int:
-        _require(name in self.shapes, "its input has no known shape")
+        if name not in self.shapes:
+            raise _UnknownShape("its input has no known shape")
         return len(self.shapes[name])
 
     def constant(self, node: onnx.NodeProto, index: int, what: str) -> np.ndarray | None:
@@ -256,47 +291,73 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-def check_operators(model: onnx.ModelProto) -> int:
+def check_operators(model: onnx.ModelProto, fallback: Fallback | None = None) -> int:
     """Looks through the whole model and gives its operator set's version.
+
+    `fallback`: what to do with operators that no kernel takes; without it they're refused.
 
     Raises:
         ModelError: not quantised, a dynamic shape, another batch than 1, an unknown operator set.
         UnsupportedOperators: lists every operator that isn't taken.
     """
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
-    if opset not in OPSETS:
+    quantised = any(node.op_type in _CONVERSIONS for node in model.graph.node)
+    opsets = OPSETS if quantised or fallback is None else FLOAT_OPSETS
+    if opset not in opsets:
         raise ModelError(
-            f"ONNX operator set {opset}; export the model with opset {OPSETS[0]} to {OPSETS[-1]}"
+            f"ONNX operator set {opset}; export the model with opset {opsets[0]} to {opsets[-1]}"
         )
     graph = _graph(model.graph)
-    _check_interface(model.graph, graph)
-    problems = []
+    _check_interface(model.graph, graph, quantised, fallback)
+    types = {
+        info.name: info.type.tensor_type.elem_type
+        for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]
+    }
+    own = any(node.domain not in ("", "ai.onnx") for node in model.graph.node)
+    problems, slow = [], []
     for index, node in enumerate(model.graph.node):
         label = node.name or (node.output[0] if node.output else "")
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        where = f"{kind} '{label}' (node {index})"
         try:
-            if kind not in _CHECKS:
-                raise _Unsupported("")
-            _require(len([o for o in node.output if o]) == 1, "more than one output")
-            for name in (n for n in node.input if n):
-                known = name in graph.shapes or name in graph.constants
-                _require(known, f"its input '{name}' has no static shape")
-            values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            _CHECKS[kind](graph, node, values)
+            _check(graph, node, kind)
         except _Unsupported as problem:
             reason = f": {problem}" if str(problem) else ""
-            problems.append(f"{kind} '{label}' (node {index}){reason}")
-    conversions = {"QuantizeLinear", "DequantizeLinear"}
-    if not any(node.op_type in conversions for node in model.graph.node):
+            if fallback is None:
+                problems.append(where + reason)
+                continue
+            if isinstance(problem, _UnknownShape) and own:
+                # What follows looks at every shape again.
+                continue
+            refusal = fallback.refusal(node, kind, graph.constants, types)
+            if refusal is not None:
+                problems.append(f"{where}: {refusal}" if refusal else where + reason)
+            elif kind in SLOW and not fallback.allow_slow:
+                slow.append(where + reason)
+    if not quantised and (fallback is None or slow):
         if any(node.op_type.startswith("QLinear") for node in model.graph.node):
             raise ModelError("the model uses QLinear operators; export it in QDQ form instead")
         raise ModelError(
             "the model computes in float32; quantise it to int8 "
             "(onnxruntime.quantization.quantize_static with QuantFormat.QDQ)"
+            + (f", or give --allow-slow for its {'; '.join(slow)}" if slow else "")
         )
     if problems:
         raise UnsupportedOperators(problems, ADVICE)
+    if slow:
+        raise UnsupportedOperators(slow, SLOW_ADVICE)
     return int(opset)
+
+
+def _check(graph: _Graph, node: onnx.NodeProto, kind: str) -> None:
+    if kind not in _CHECKS:
+        raise _Unsupported("")
+    _require(len([o for o in node.output if o]) == 1, "more than one output")
+    for name in (n for n in node.input if n):
+        if name not in graph.shapes and name not in graph.constants:
+            raise _UnknownShape(f"its input '{name}' has no static shape")
+    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    _CHECKS[kind](graph, node, values)
 
 
 def _graph(proto: onnx.GraphProto) -> _Graph:
@@ -342,7 +403,23 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
         raise ModelError(f"constant '{tensor.name}' is damaged; export the model again") from error
 
 
-def _check_interface(proto: onnx.GraphProto, graph: _Graph) -> None:
+_INTERFACE = (TensorProto.INT8, TensorProto.FLOAT)
+_MORE_INTERFACES = (
+    TensorProto.BOOL,
+    TensorProto.DOUBLE,
+    TensorProto.INT16,
+    TensorProto.INT32,
+    TensorProto.INT64,
+    TensorProto.UINT16,
+    TensorProto.UINT32,
+    TensorProto.UINT64,
+)
+"""For operators that no kernel of ours takes."""
+
+
+def _check_interface(
+    proto: onnx.GraphProto, graph: _Graph, quantised: bool, fallback: Fallback | None
+) -> None:
     if not proto.output or not proto.node:
         raise ModelError("the model holds no operator; nothing to compile")
     for kind, infos in (("input", proto.input), ("output", proto.output)):
@@ -355,12 +432,13 @@ def _check_interface(proto: onnx.GraphProto, graph: _Graph) -> None:
                     cure = hint(info.name, dimensions_of(info))
                 raise ModelError(f"{kind} '{info.name}' has a dynamic shape; {cure}")
             shape = graph.shapes[info.name]
-            if kind == "input" and len(shape) > 1 and shape[0] != 1:
+            single = quantised or fallback is None
+            if kind == "input" and len(shape) > 1 and shape[0] != 1 and single:
                 raise ModelError(
                     f"input '{info.name}' has batch {shape[0]}; export the model with batch 1"
                 )
             element = info.type.tensor_type.elem_type
-            if element not in (TensorProto.INT8, TensorProto.FLOAT):
+            if element not in (_INTERFACE if fallback is None else _INTERFACE + _MORE_INTERFACES):
                 name = TensorProto.DataType.Name(element).lower()
                 raise ModelError(
                     f"{kind} '{info.name}' is {name}; export the model with an int8 or "

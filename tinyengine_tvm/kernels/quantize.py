@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""quantize, dequantize and requantize: between float32 and int8, and between two int8 scales."""
+"""quantize, dequantize, requantize (between two int8 scales) and lookup, any function of int8."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..network import Dequantize, Network, Quantize, Requantize
+from ..network import Dequantize, Layer, Lookup, Network, Quantize, Requantize
 from ..network.arithmetic import multiply_by_quantised_multiplier, quantise_multiplier
 from .base import Code, Configuration, Constant, Function, Kernel, Operands, render
-from .dsp.bytes import RequantizeDsp
+from .dsp.bytes import TableDsp
 from .dsp.quantize import QuantizeFpu
 from .floats import c_float, dequantise, quantise_half_away, quantise_half_even
 
@@ -66,6 +66,12 @@ static void @NAME@(const int8_t *x, int32_t count, float scale, int32_t zero, vo
 }
 """
 
+
+def lookup_reference(network: Network, layer: Lookup, inputs: list[np.ndarray]) -> np.ndarray:
+    """int8 to int8 of the same shape."""
+    return layer.table[inputs[0].astype(np.int64) + 128]
+
+
 LOOK_UP = """\
 static void @NAME@(const int8_t *x, const int8_t *table, int32_t count, int8_t *y)
 {
@@ -106,15 +112,18 @@ class DequantizePortable(Kernel[Dequantize]):
         )
 
 
-class RequantizePortable(Kernel[Requantize]):
+class TablePortable(Kernel[Layer]):
     """Any shape: a table of the 256 results, which is smaller than the code that computes them."""
 
-    name = "requantize_s8_table"
-    layer = Requantize
+    def __init__(self, name: str, layer: type[Layer], reference: Callable[..., np.ndarray]) -> None:
+        """reference: the layer's numpy semantics."""
+        self.name = name  # type: ignore[misc]
+        self.layer = layer  # type: ignore[misc]
+        self._reference = reference
 
-    def emit(self, network: Network, layer: Requantize, configuration: Configuration) -> Code:
+    def emit(self, network: Network, layer: Layer, configuration: Configuration) -> Code:
         every = np.arange(-128, 128).astype(np.int8)
-        table = requantize_reference(network, layer, [every])
+        table = self._reference(network, layer, [every])
         count = network.output_of(layer).elements
 
         def call(operands: Operands, names: Sequence[str]) -> str:
@@ -137,12 +146,15 @@ def _call(values: str) -> Any:
 
 KERNELS: tuple[Kernel[Any], ...] = (
     QuantizeFpu(),
-    RequantizeDsp(requantize_reference),
+    TableDsp("requantize_s8_table_dsp", Requantize, requantize_reference),
+    TableDsp("lookup_s8_dsp", Lookup, lookup_reference),
     QuantizePortable(),
     DequantizePortable(),
-    RequantizePortable(),
+    TablePortable("requantize_s8_table", Requantize, requantize_reference),
+    TablePortable("lookup_s8", Lookup, lookup_reference),
 )
 REFERENCE = {
+    Lookup: lookup_reference,
     Quantize: quantize_reference,
     Dequantize: dequantize_reference,
     Requantize: requantize_reference,

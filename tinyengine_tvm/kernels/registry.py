@@ -19,6 +19,7 @@ from . import (
     conv2d,
     dense,
     depthwise,
+    external,
     mean,
     mul,
     pad,
@@ -48,6 +49,7 @@ _FAMILIES: tuple[Any, ...] = (
     clip,
     quantize,
     resize,
+    external,
 )
 
 KERNELS: tuple[Kernel[Any], ...] = tuple(k for family in _FAMILIES for k in family.KERNELS)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from ..network import Concat, Layer, Network, Pad, Reshape
+from ..network import Concat, External, Layer, Network, Pad, Reshape
 from .buffer import ALIGNMENT, Buffer
 
 
@@ -75,7 +75,9 @@ def joinable(network: Network) -> dict[str, dict[str, int]]:
     for layer in network.layers:
         for index, offset in pieces(network, layer):
             operand = first.get(layer.inputs[index])
-            if operand is None or operand in ends or operand in taken or offset % ALIGNMENT:
+            if operand is None or operand in ends or operand in taken:
+                continue
+            if offset % network.tensor(operand).alignment:
                 continue
             taken.add(operand)
             found.setdefault(layer.name, {})[operand] = offset
@@ -121,14 +123,23 @@ def lifetimes(
         if name in view:
             last[view[name].buffer] = end
 
-    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n]) for n in first]
+    widest = dict.fromkeys(first, ALIGNMENT)
+    for name, place in view.items():
+        widest[place.buffer] = max(widest[place.buffer], network.tensors[name].alignment)
+    buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n], widest[n]) for n in first]
     return buffers + scratch_buffers(network, scratch), view
 
 
 def scratch_buffers(network: Network, scratch: Mapping[str, int]) -> list[Buffer]:
     """The scratch of each layer that has some; `scratch` is as in `lifetimes`."""
     return [
-        Buffer(scratch_name(network, layer.name), scratch[layer.name], step, step)
+        Buffer(
+            scratch_name(network, layer.name),
+            scratch[layer.name],
+            step,
+            step,
+            layer.alignment if isinstance(layer, External) else ALIGNMENT,
+        )
         for step, layer in enumerate(network.layers)
         if scratch.get(layer.name, 0)
     ]

@@ -212,6 +212,17 @@ class Requantize(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class Lookup(Layer):
+    """Any function of one int8 value, of each element: output = table[input + 128]."""
+
+    op: ClassVar[str] = "lookup"
+    table: np.ndarray = field(kw_only=True)
+    """int8 [256]."""
+    operators: tuple[str, ...] = field(kw_only=True)
+    """What it computes, in TVM's words."""
+
+
+@dataclass(frozen=True, eq=False)
 class ResizeNearest(Layer):
     """Nearest-neighbour resize, NHWC: output row i copies input row rows[i], likewise columns.
 
@@ -221,6 +232,27 @@ class ResizeNearest(Layer):
     op: ClassVar[str] = "resize_nearest"
     rows: tuple[int, ...] = ()
     columns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class External(Layer):
+    """Operators that no kernel of ours computes: the layer brings its own C.
+
+    `function` is the text of a C function, `@NAME@` where its name `symbol` stands. Its parameters
+    are a pointer for each input, one for the output, and one for the scratch if there is any.
+    """
+
+    op: ClassVar[str] = "external"
+    symbol: str = field(kw_only=True)
+    function: str = field(kw_only=True)
+    operators: tuple[str, ...] = field(kw_only=True)
+    """What it computes, in TVM's words."""
+    scratch_bytes: int = 0
+    alignment: int = 4
+    """Of the scratch, in bytes."""
+    helpers: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    macs: int = 0
 
 
 @dataclass(frozen=True, eq=False)

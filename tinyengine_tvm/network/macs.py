@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import math
 
-from .layers import Conv2D, Dense, DepthwiseConv2D, Fused, Layer
+from .layers import Conv2D, Dense, DepthwiseConv2D, External, Fused, Layer
 from .network import Network
 
 
 def layer_macs(network: Network, layer: Layer) -> int:
     """Multiply-accumulates of one inference in this layer; 0 for layers without weights."""
-    if isinstance(layer, Fused):
+    if isinstance(layer, (External, Fused)):
         return layer.macs
     y = network.output_of(layer)
     if isinstance(layer, Conv2D):

@@ -30,6 +30,8 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     source: dict[str, str] = field(default_factory=dict)
+    fallback: tuple[str, ...] = ()
+    """Operators of the model that no kernel takes, and why: TVM's lowering gave them their C."""
 
     def tensor(self, name: str) -> Tensor:
         return self.tensors[name]

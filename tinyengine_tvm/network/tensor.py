@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DTYPES = {"int8": 1, "int32": 4, "float32": 4}
+DTYPES = {
+    "int8": 1,
+    "int32": 4,
+    "float32": 4,
+    # Only External layers compute with these; bool is a byte, 0 or 1.
+    "bool": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "uint32": 4,
+    "int64": 8,
+    "uint64": 8,
+    "float64": 8,
+}
 """Element types a Network may hold, with their size in bytes."""
 
 
@@ -49,6 +62,11 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         return self.elements * DTYPES[self.dtype]
+
+    @property
+    def alignment(self) -> int:
+        """Of its first byte, in bytes."""
+        return max(4, DTYPES[self.dtype])
 
     @property
     def scale(self) -> float:

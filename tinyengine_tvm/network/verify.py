@@ -68,6 +68,10 @@ def _verify_layer(network: Network, layer: L.Layer) -> None:
             same = layer.body.tensor(name).shape == network.tensor(name).shape
             _require(same, where, f"{name} has another shape inside")
         return
+    if isinstance(layer, L.External):
+        _require(layer.scratch_bytes >= 0 and layer.alignment in (4, 8), where, "scratch")
+        _require("@NAME@(" in layer.function, where, "a function without a name")
+        return
     inputs = [network.tensors[name] for name in layer.inputs]
     x, y = inputs[0], network.output_of(layer)
 
@@ -172,6 +176,11 @@ def _verify_layer(network: Network, layer: L.Layer) -> None:
         expected = x.shape
     elif isinstance(layer, L.Requantize):
         dtypes("int8", "int8")
+        expected = x.shape
+    elif isinstance(layer, L.Lookup):
+        dtypes("int8", "int8")
+        fits = layer.table.dtype == np.int8 and layer.table.shape == (256,)
+        _require(fits, where, "a table that isn't int8 [256]")
         expected = x.shape
     elif isinstance(layer, L.ResizeNearest):
         dtypes("int8", "int8")

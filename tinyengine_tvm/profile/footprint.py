@@ -19,11 +19,15 @@ from .result import Flash
 
 @dataclass(frozen=True)
 class Footprint:
-    """Flash, and the SRAM that is known without running: bytes of the arena, and of static data."""
+    """Flash, and the SRAM that is known without running: bytes of the arena, and of static data.
+
+    functions: bytes of code by C function, of layers that have one to themselves.
+    """
 
     flash: Flash
     arena: int
     static: int
+    functions: dict[str, int]
 
 
 def measure_footprint(board: QemuBoard, program: Program, build_dir: Path) -> Footprint:
@@ -43,6 +47,10 @@ def measure_footprint(board: QemuBoard, program: Program, build_dir: Path) -> Fo
     weights = sum(symbols[name].size for name, _ in model.constants if name in symbols)
     arena = symbols.get(f"tvmgen_{model.name}_arena")
     arena_bytes = arena.size if arena is not None else 0
+    own = {layer.function for layer in model.layers if layer.function}
     return Footprint(
-        Flash(weights, image.flash_bytes - weights), arena_bytes, image.ram_bytes - arena_bytes
+        Flash(weights, image.flash_bytes - weights),
+        arena_bytes,
+        image.ram_bytes - arena_bytes,
+        {name: symbols[name].size for name in sorted(own) if name in symbols},
     )

@@ -37,7 +37,8 @@ class Flash:
 @dataclass(frozen=True)
 class LayerProfile:
     """One layer: instructions executed per inference (None: not measured), MACs, live bytes of
-    the arena, loads and stores executed, and the estimate of its cycles (None: there is none)."""
+    the arena, loads and stores executed, the estimate of its cycles (None: there is none), and the
+    bytes of its code where it has a function to itself: one that TVM lowered."""
 
     name: str
     op: str
@@ -47,6 +48,7 @@ class LayerProfile:
     loads: int | None = None
     stores: int | None = None
     cycles: int | None = None
+    code_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The layer as JSON-serialisable values."""

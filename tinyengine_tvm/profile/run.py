@@ -79,6 +79,7 @@ def profile_model(
                 counted.loads,
                 counted.stores,
                 spent,
+                footprint.functions.get(facts.function),
             )
             for facts, counted, spent in zip(model.layers, counts.layers, layer_cycles, strict=True)
         ),

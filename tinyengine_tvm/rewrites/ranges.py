@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which values every element of a network can take, whatever its inputs are.
 
-Apart from multiplications, no layer's output falls when an input rises, so the numpy semantics run
-on the least and on the greatest values bound everything in between. They live beside the kernels,
-and are used here rather than told a second time.
+Apart from multiplications and tables, no layer's output falls when an input rises, so the numpy
+semantics run on the least and on the greatest values bound everything in between. They live beside
+the kernels, and are used here rather than told a second time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,18 @@ import numpy as np
 
 from ..kernels.conv2d.semantics import windows
 from ..kernels.registry import REFERENCE
-from ..network import Conv2D, Dense, DepthwiseConv2D, Layer, Mul, Network, Softmax, Tensor
+from ..network import (
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    External,
+    Layer,
+    Lookup,
+    Mul,
+    Network,
+    Softmax,
+    Tensor,
+)
 from ..network.arithmetic import Requantisation, requantisation_of, requantise
 from ..network.layers import INT8_RANGE
 
@@ -66,9 +77,18 @@ def _anything(tensor: Tensor, clamp: tuple[int, int]) -> Range:
 
 def _layer_range(network: Network, layer: Layer, ranges: dict[str, Range]) -> Range:
     y = network.output_of(layer)
-    if isinstance(layer, Softmax) or any(name not in ranges for name in layer.inputs):
+    if isinstance(layer, (External, Softmax)) or any(name not in ranges for name in layer.inputs):
         return _anything(y, getattr(layer, "clamp", INT8_RANGE))
     inputs = [ranges[name] for name in layer.inputs]
+    if isinstance(layer, Lookup):
+        # The only function here that may fall.
+        x = inputs[0]
+        results = layer.table[x.low.astype(np.int64) + 128]
+        constant = x.low == x.high
+        bounds = (
+            np.where(constant, results, end) for end in (layer.table.min(), layer.table.max())
+        )
+        return Range(*(bound.astype(np.int8) for bound in bounds))
     if isinstance(layer, Weighted):
         accumulator = accumulator_bounds(network, layer, inputs[0])
         how = requantisation_of(network, layer)

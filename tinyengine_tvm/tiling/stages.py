@@ -13,6 +13,7 @@ from ..network import (
     Conv2D,
     DepthwiseConv2D,
     Layer,
+    Lookup,
     MaxPool2D,
     Mul,
     Network,
@@ -24,7 +25,7 @@ from ..network import (
 from ..network.macs import layer_macs
 
 _WINDOWED = (Conv2D, DepthwiseConv2D, MaxPool2D, AveragePool2D)
-_ELEMENTWISE = (Add, Mul, Clip, Quantize, Requantize)
+_ELEMENTWISE = (Add, Mul, Clip, Lookup, Quantize, Requantize)
 
 
 @dataclass(frozen=True, order=True)

@@ -11,6 +11,7 @@ from ..tree import Call
 from .convolution import convolution
 from .dense import dense
 from .elementwise import add, multiply, softmax
+from .external import external, field
 from .pooling import average_pool2d, max_pool2d, mean
 from .quantise import clip, dequantize, quantize, requantize
 from .shape import concat, pad, reshape, resize2d, transpose
@@ -25,6 +26,8 @@ EXTRACTORS: dict[str, Extractor] = {
     "conv2d": convolution,
     "dense": dense,
     "dequantize": dequantize,
+    "external": external,
+    "field": field,
     "max_pool2d": max_pool2d,
     "mean": mean,
     "multiply": multiply,

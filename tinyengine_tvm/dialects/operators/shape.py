@@ -15,7 +15,7 @@ from .activation import FULL, result_of, stored, stored_clamp
 
 def reshape(lowering: Lowering, call: Call) -> Tensor:
     """reshape, squeeze, expand_dims and flatten."""
-    return lowering.reshaped(lowering.tensor(call.root[0]), call.result.shape)
+    return lowering.reshaped(lowering.any_tensor(call.root[0]), call.result.shape)
 
 
 def transpose(lowering: Lowering, call: Call) -> Tensor:

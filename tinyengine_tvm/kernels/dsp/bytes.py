@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ...network import Clip, Network, Requantize
+from ...network import Clip, Layer, Network
 from ...targets import Target
 from ..base import Code, Configuration, Constant, Function, Kernel, Operands, render
 from .routine import HELPER, Routine
@@ -87,27 +87,24 @@ def _look_up() -> str:
     )
 
 
-class RequantizeDsp(Kernel[Requantize]):
+class TableDsp(Kernel[Layer]):
     """Any shape: a table of the 256 results, in the order of unsigned bytes."""
 
-    name = "requantize_s8_table_dsp"
-    layer = Requantize
-
-    def __init__(
-        self, reference: Callable[[Network, Requantize, list[np.ndarray]], np.ndarray]
-    ) -> None:
+    def __init__(self, name: str, layer: type[Layer], reference: Callable[..., np.ndarray]) -> None:
         """reference: the layer's numpy semantics."""
+        self.name = name  # type: ignore[misc]
+        self.layer = layer  # type: ignore[misc]
         self._reference = reference
 
-    def supports(self, network: Network, layer: Requantize, target: Target) -> bool:
+    def supports(self, network: Network, layer: Layer, target: Target) -> bool:
         return target.has("dsp")
 
     def overlap(
-        self, network: Network, layer: Requantize, configuration: Configuration
+        self, network: Network, layer: Layer, configuration: Configuration
     ) -> Mapping[int, int]:
         return {0: network.output_of(layer).nbytes}
 
-    def emit(self, network: Network, layer: Requantize, configuration: Configuration) -> Code:
+    def emit(self, network: Network, layer: Layer, configuration: Configuration) -> Code:
         count = network.output_of(layer).elements
         every = np.arange(256).astype(np.uint8).view(np.int8)
         table = self._reference(network, layer, [every])
