@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import xml.etree.ElementTree as ET
 
@@ -30,7 +31,7 @@ def test_no_plan_beats_another(network, points):
     for streamed in (False, True):
         group = [point for point in points if point.streamed == streamed]
         assert len(group) >= 3
-        for larger, smaller in zip(group, group[1:], strict=False):
+        for larger, smaller in itertools.pairwise(group):
             assert larger.arena > smaller.arena
             assert larger.extra_instructions < smaller.extra_instructions
         assert all(point.mac_factor == point.macs / network_macs(network) for point in group)
