@@ -166,6 +166,19 @@ def test_an_output_takes_its_inputs_place_although_it_is_smaller() -> None:
         check_placement(buffers, {"in": 0, "out": 4, "next": 16}, 44, disjoint, together)
 
 
+def test_a_buffer_begins_where_another_one_does_only_at_its_own_alignment() -> None:
+    buffers = [
+        Buffer("b0", 3, 1, 2, 1),
+        Buffer("b1", 2, 0, 1, 2),
+        Buffer("b2", 1, 1, 2, 2),
+        Buffer("b3", 2, 0, 2, 1),
+    ]
+    together = frozenset([("b0", "b1"), ("b1", "b0")])
+    placement = place(buffers, together=together)
+    check_placement(buffers, placement.offsets, placement.size, disjoint, together)
+    assert placement.optimal and placement.size == least_size(buffers, disjoint, together)
+
+
 @settings(max_examples=150, deadline=None)
 @given(instances(5), st.data())
 def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:
