@@ -166,6 +166,20 @@ def test_an_output_takes_its_inputs_place_although_it_is_smaller() -> None:
         check_placement(buffers, {"in": 0, "out": 4, "next": 16}, 44, disjoint, together)
 
 
+def test_a_buffer_begins_where_another_one_does_only_at_its_own_alignment() -> None:
+    buffers = [
+        Buffer("below in", 3, 0, 0, 1),
+        Buffer("below out", 2, 2, 2, 1),
+        Buffer("in", 3, 0, 1, 1),
+        Buffer("out", 2, 1, 2, 2),
+    ]
+    together = frozenset([("in", "out"), ("out", "in")])
+    offsets = Search(buffers, disjoint, together).decide(6, 1_000)
+    assert offsets is not None
+    named = {b.name: o for b, o in zip(buffers, offsets, strict=True)}
+    check_placement(buffers, named, 6, disjoint, together)
+
+
 @settings(max_examples=150, deadline=None)
 @given(instances(5), st.data())
 def test_overlaps_are_solved_to_the_optimum(buffers: list[Buffer], data: st.DataObject) -> None:

@@ -135,12 +135,13 @@ SMALL = (
 @pytest.mark.parametrize(("make", "kind", "most"), SMALL, ids=lambda x: getattr(x, "name", ""))
 def test_hard_instances_are_placed_near_their_bound(make, kind, most) -> None:  # type: ignore[no-untyped-def]
     buffers = make(kind)
-    found = place(buffers, budget=600_000)
+    found = place(buffers, budget=400_000)
     check_placement(buffers, found.offsets, found.size)
     assert found.gap <= most * found.lower_bound
     greedy = place(buffers, budget=0)
     assert found.size < greedy.size and not greedy.optimal
-    assert found == place(random.Random(1).sample(buffers, len(buffers)), budget=600_000)
+    shuffled = random.Random(1).sample(buffers, len(buffers))
+    assert place(buffers, budget=50_000) == place(shuffled, budget=50_000)
 
 
 def test_hard_instances_are_as_dense_as_they_claim() -> None:

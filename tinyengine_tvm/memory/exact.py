@@ -169,7 +169,8 @@ class Search:
             holding = held.copy()
             for j, distance in self.neighbours[i].items():
                 if j in partners:
-                    if held[j] == offset or lowest[j] <= offset:
+                    aligned = offset % self.buffers[j].alignment == 0
+                    if aligned and (held[j] == offset or lowest[j] <= offset):
                         holding[j] = offset
                 elif distance and held[j] == offset:
                     holding[j] = -1

@@ -22,7 +22,7 @@ from .greedy import end, fit, orders
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
 THOROUGH = 8_000_000
-"""Effort for instances that the default leaves a gap in: less than thirty seconds of one core."""
+"""Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
 EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
 _BEAM_FROM = 60
