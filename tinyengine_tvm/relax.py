@@ -95,7 +95,14 @@ def partition_for_tinyengine(
 
 
 def register() -> None:
-    """Registers `relax.ext.tinyengine` and the pipeline "tinyengine". Once is enough."""
+    """Registers `relax.ext.tinyengine` and the pipeline "tinyengine". Once is enough.
+
+    Raises:
+        TinyEngineError: the TVM that is installed has no Relax, or an older one.
+    """
+    from .dialects.choice import choose_dialect
+
+    choose_dialect("relax")
     from relay_passes import relax_plugin
 
     relax_plugin.register(generate, partition_for_tinyengine)

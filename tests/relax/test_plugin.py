@@ -268,6 +268,22 @@ def test_the_passes_on_order_and_place_see_into_regions(tmp_path):
         assert got.tobytes() == expected.tobytes()
 
 
+def test_the_pipeline_runs_the_passes_in_their_order():
+    ran: list[str] = []
+
+    @tvm.ir.instrument.pass_instrument
+    class Names:
+        def run_before_pass(self, module, info) -> None:
+            ran.append(str(info.name))
+
+    module = module_of(lambda b, x: convolution(b, x, 4, 8, 1))
+    with tvm.transform.PassContext(instruments=[Names()]):
+        relax.build(module, "llvm", relax_pipeline="tinyengine")
+    ours = ["tinyengine.MemoryAwareSchedule", "tinyengine.InplaceDepthwise", "RunCodegen"]
+    places = [ran.index(name) for name in (*ours, "LegalizeOps")]
+    assert places == sorted(places)
+
+
 def test_a_region_is_ordered_for_the_smallest_peak():
     """Of two branches that swell and shrink, one is closed before the other is opened."""
 
