@@ -11,8 +11,6 @@ import numpy as np
 import tvm
 from tvm import relax, tirx
 
-from .legalise import LEGALISATIONS
-
 _OPAQUE = "tinyengine.composite."
 """What stands for a composite while TVM fuses: its function and its variable follow."""
 
@@ -39,7 +37,9 @@ def fused(module: tvm.IRModule, names: Collection[str]) -> Fused:
     """
     opened = _Rebuilt(module, frozenset(names)).run()
     passes = [
-        relax.transform.LegalizeOps(LEGALISATIONS),
+        # Sums along an axis, which have no legalisation.
+        relax.backend.DispatchSortScan(),
+        relax.transform.LegalizeOps(),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FoldConstant(),
         relax.transform.DeadCodeElimination(["main"]),
