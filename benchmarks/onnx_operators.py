@@ -35,7 +35,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "onnx-operators.md"
 PARAMETERS = {
     "ArgMax": (), "CenterCropPad": (1,), "Clip": (1, 2), "ConstantOfShape": (0,), "CumSum": (1,),
     "CumProd": (1,), "DequantizeLinear": (1, 2), "Dropout": (1, 2), "Expand": (1,),
-    "OneHot": (1, 2), "Pad": (1, 2, 3), "QuantizeLinear": (1, 2), "Range": (0, 1, 2), "ReduceL1": (1,),
+    "OneHot": (1, 2), "Pad": (1, 2, 3), "QuantizeLinear": (1, 2), "Range": (0, 1, 2),
+    "ReduceL1": (1,),
     "ReduceL2": (1,), "ReduceLogSum": (1,), "ReduceLogSumExp": (1,), "ReduceMax": (1,),
     "ReduceMean": (1,), "ReduceMin": (1,), "ReduceProd": (1,), "ReduceSum": (1,),
     "ReduceSumSquare": (1,), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
@@ -230,18 +231,20 @@ def table(results: Mapping[str, Sequence[str]]) -> str:
         rows.setdefault(operator, []).append((judged, why))
     passing = {name for name, found in rows.items() if any(v == "passed" for v, _ in found)}
     count = Counter(judged for _, judged, _ in results.values())
+    wrong = count["wrong"] + count["crashed"]
     lines = [
         "# ONNX's own tests",
         "",
-        "Written by `python benchmarks/onnx_operators.py`; don't edit. The cases are the node tests of package onnx "
-        f"{onnx.__version__}",
-        "whose values are tensors, inputs that models give as constants (shapes, axes, weights) bound as such, compiled with",
-        "`--allow-slow`. Expected is what onnxruntime gives, or what the test states where onnxruntime can't run it; floats may",
-        f"differ by a relative {RTOL:g} and an absolute {ATOL:g}, integers and booleans not at all.",
+        "Written by `python benchmarks/onnx_operators.py`; don't edit. The cases are the node",
+        f"tests of package onnx {onnx.__version__} whose values are tensors. Inputs that models give as",
+        "constants (shapes, axes, weights) are bound as such, and `--allow-slow` is given.",
+        "Expected is what onnxruntime gives, or what the test states where onnxruntime can't run it; floats",
+        f"may differ by a relative {RTOL:g} and an absolute {ATOL:g}, integers and booleans not at",
+        "all.",
         "",
-        f"{len(results)} cases: **{count['passed']} pass, {count['wrong'] + count['crashed']} fail, "
-        f"{count['refused']} are refused** with an error that says why. {len(passing)} operators pass at least",
-        "one case; the others have no pass and can't be compiled.",
+        f"{len(results)} cases: **{count['passed']} pass, {wrong} fail, {count['refused']} are",
+        f"refused** with an error that says why. {len(passing)} operators pass at least one case.",
+        "The others, from the first without a pass on, can't be compiled.",
         "",
         "| operator | pass | fail | refused | why |",
         "|---|---|---|---|---|",
@@ -249,25 +252,26 @@ def table(results: Mapping[str, Sequence[str]]) -> str:
     for name in sorted(rows, key=lambda n: (n not in passing, n.lower())):
         judged = Counter(v for v, _ in rows[name])
         why = ", ".join(sorted({w for v, w in rows[name] if v == "refused"}))
-        wrong = judged["wrong"] + judged["crashed"]
-        lines.append(f"| {name} | {judged['passed']} | {wrong} | {judged['refused']} | {why} |")
+        failed = judged["wrong"] + judged["crashed"]
+        lines.append(f"| {name} | {judged['passed']} | {failed} | {judged['refused']} | {why} |")
     return "\n".join([*lines, ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="part of the names of cases: runs these, writes nothing")
+    parser.add_argument("--only", default="", help="part of the names of cases to run again")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     arguments = parser.parse_args()
-    names = [case.name for case in cases() if (arguments.only or "") in case.name]
-    results = {}
+    names = [case.name for case in cases() if arguments.only in case.name]
+    results: dict[str, list[str]] = {}
+    if arguments.only:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for operator, name, found in sweep(names, arguments.jobs):
         why = reason(found.detail) if found.verdict == "refused" else ""
         results[name] = [operator, found.verdict, why]
         print(f"{operator}\t{name}\t{found.verdict}\t{found.detail}", flush=True)
-    if arguments.only is None:
-        RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True) + "\n", encoding="utf-8")
-        PAGE.write_text(table(results), encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+    PAGE.write_text(table(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

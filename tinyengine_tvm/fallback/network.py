@@ -13,7 +13,7 @@ from ..dialects import relax as dialect
 from ..dialects.lower import Problem, lower, unsupported
 from ..errors import UnsupportedOperators
 from ..network import Mode, Network
-from .c_source import NotInC
+from .c_expressions import NotInC
 from .external import ExternalCode, external_code
 from .fuse import bindings, composite_of, fused, uniquely_named
 from .own import own_code
