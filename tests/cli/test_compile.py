@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.cli.conftest import artifact
+from tests.onnx_models import float_model
 from tinyengine_tvm import api
 from tinyengine_tvm.errors import UnsupportedOperators
 
@@ -152,3 +153,14 @@ def test_output_below_a_file(refused, calls, model):
 
 def test_progress_goes_to_no_pipe(tinyengine, calls, model, tmp_path):
     assert tinyengine("compile", model, "-o", tmp_path / "a").err == ""
+
+
+def test_slow_operators_need_a_switch_and_are_reported(tinyengine, refused, tmp_path):
+    path = tmp_path / "float.onnx"
+    path.write_bytes(float_model("dense").SerializeToString())
+    line = refused("compile", path, "-o", tmp_path / "out")
+    assert "--allow-slow" in line and "Gemm" in line
+    assert not (tmp_path / "out").exists()
+    result = tinyengine("compile", path, "-o", tmp_path / "out", "--allow-slow")
+    assert result.code == 0
+    assert "through TVM: matmul, add, relu" in result.out

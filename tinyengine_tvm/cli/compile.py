@@ -38,7 +38,10 @@ class Optimise(str, Enum):
 
 def compile_(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Int8 network: .tflite, or .onnx with QDQ.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Int8 network: .tflite, or .onnx with QDQ; .onnx in float."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="New or empty folder to write.")
@@ -125,6 +128,7 @@ def compile_(
       tinyengine compile model.tflite -o build/net --sram 64KiB --flash 512KiB
       tinyengine compile model.tflite -o build/net --optimise sram --stream-input
       tinyengine compile model.tflite -o build/net --records kws.jsonl
+      tinyengine compile float.onnx -o build/net --allow-slow
     """
     from ..api import compile_model, require_free_folder
 
