@@ -133,22 +133,28 @@ def test_values_that_the_importer_computes_itself(tmp_path):
     np.testing.assert_array_equal(got, [session.run(None, {"input": v})[0] for v in x])
 
 
+PADS = np.array([0, 0, -1, 0, 0, 0, 1, 0], np.int64)
+ONE, ZERO = np.array(1, np.float32), np.array(0, np.int8)
+
+
 @pytest.mark.parametrize(
-    ("kind", "attributes", "reason"),
+    ("kind", "constants", "attributes", "reason"),
     [
-        ("IsInf", {"detect_negative": 0}, "detect_negative 0"),
-        ("SpaceToDepth", {"blocksize": 2, "mode": "CRD"}, "mode CRD"),
-        ("Mod", {}, "fmod 0 of floats"),
+        ("IsInf", [], {"detect_negative": 0}, "detect_negative 0"),
+        ("SpaceToDepth", [], {"blocksize": 2, "mode": "CRD"}, "mode CRD"),
+        ("Mod", [ONE], {}, "fmod 0 of floats"),
+        ("Pad", [PADS], {}, "negative padding"),
+        ("QuantizeLinear", [ONE, ZERO], {"saturate": 0}, "saturate 0"),
     ],
 )
-def test_what_tvm_computes_otherwise_is_refused(kind, attributes, reason, tmp_path):
+def test_what_tvm_computes_otherwise_is_refused(kind, constants, attributes, reason, tmp_path):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 4, 4))
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    if kind == "IsInf":
-        y.type.tensor_type.elem_type = TensorProto.BOOL
-    inputs = ["x", "x"] if kind == "Mod" else ["x"]
+    element = {"IsInf": TensorProto.BOOL, "QuantizeLinear": TensorProto.INT8}
+    y = helper.make_tensor_value_info("y", element.get(kind, TensorProto.FLOAT), None)
+    values = [numpy_helper.from_array(value, f"c{i}") for i, value in enumerate(constants)]
+    inputs = ["x", *(value.name for value in values)]
     node = helper.make_node(kind, inputs, ["y"], name="node", **attributes)
-    graph = helper.make_graph([node], "graph", [x], [y])
+    graph = helper.make_graph([node], "graph", [x], [y], values)
     version = 28 if kind == "SpaceToDepth" else 20
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", version)], ir_version=10
@@ -156,6 +162,28 @@ def test_what_tvm_computes_otherwise_is_refused(kind, attributes, reason, tmp_pa
     onnx.save(onnx.shape_inference.infer_shapes(model), tmp_path / "model.onnx")
     with pytest.raises(Exception, match=f"{kind} 'node' .node 0.: {reason}"):
         compile_model(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "attributes"),
+    [
+        ((1, 4, 7, 6), (6, 2, 3, 3), {"group": 2, "pads": [1, 0, 2, 1]}),
+        ((1, 3, 9, 8), (2, 3, 3, 2), {"dilations": [2, 3], "strides": [1, 2]}),
+        ((2, 3, 7, 7), (2, 3, 3, 2), {"auto_pad": "SAME_LOWER", "strides": [2, 2]}),
+        ((1, 3, 11), (4, 3, 3), {"pads": [1, 1], "strides": [2]}),
+        ((1, 2, 4, 5, 4), (3, 2, 2, 2, 3), {}),
+    ],
+)
+def test_convolutions_of_every_form(shape, weight, attributes, tmp_path):
+    b = Builder(3, shape)
+    b.node("Conv", b.x, b.weight(*weight), b.weight(weight[0]), **attributes)
+    model = b.model([b.nodes[-1].output[0]])
+    onnx.save(model, tmp_path / "model.onnx")
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    artifact = compile_model(tmp_path / "model.onnx", target="host", allow_slow=True)
+    (got,) = artifact.run("host", x[np.newaxis]).values()
+    (want,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"input": x})
+    np.testing.assert_allclose(got[0], want, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(

@@ -40,10 +40,10 @@ KINDS = frozenset(
     ).split()
 )
 """Operators that pass ONNX's tests, but for what is refused below."""
-FOLDED = frozenset(
-    "CastLike Constant ConstantOfShape DequantizeLinear Not QuantizeLinear Range Shape Size".split()
-)
-"""Operators that TVM's importer computes itself where their inputs are known, and conversions."""
+FOLDED = frozenset("CastLike Constant ConstantOfShape Not Range Shape Size".split())
+"""Operators that TVM's importer computes itself where their inputs are known, or that C has."""
+CONVERSIONS = ("DequantizeLinear", "QuantizeLinear")
+"""What our own check refuses of these, such as blocks of scales, TVM's importer doesn't look at."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class OnnxFallback:
         """Why TVM doesn't compute this operator as ONNX defines it, or None."""
         if own_operator(kind) is not None:
             return None
-        if kind not in KINDS | FOLDED:
+        if kind not in KINDS | FOLDED or kind in CONVERSIONS:
             return ""
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         check = _REFUSALS.get(kind)
@@ -81,6 +81,15 @@ def _resize(
     if _text(attributes, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         return "coordinates tf_crop_and_resize"
     return _whole_sizes(node, constants)
+
+
+def _pad(
+    node: onnx.NodeProto, attributes: Attributes, constants: Constants, types: Types
+) -> str | None:
+    pads = constants.get(node.input[1]) if len(node.input) > 1 else attributes.get("pads")
+    if pads is None:
+        return "padding that isn't constant"
+    return "negative padding" if bool(np.any(np.asarray(pads) < 0)) else None
 
 
 def _whole_sizes(node: onnx.NodeProto, constants: Constants) -> str | None:
@@ -167,6 +176,7 @@ _REFUSALS: dict[str, Refusal] = {
     "LayerNormalization": _outputs(1),
     "MaxPool": _outputs(1),
     "Mod": _mod,
+    "Pad": _pad,
     "Resize": _resize,
     "RoiAlign": _only("mode", "avg"),
     "SpaceToDepth": _only("mode", "DCR"),
