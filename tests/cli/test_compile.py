@@ -71,7 +71,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
     options = (
         "--target cortex-m7 --name kws --interface int8 --optimise size --dialect relax "
-        "--no-rewrite a --no-rewrite b --check"
+        "--no-rewrite a --no-rewrite b --check --allow-slow"
     )
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
     unset = {
@@ -82,6 +82,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
         "dialect": None,
         "records": None,
         "check": False,
+        "allow_slow": False,
     }
     assert calls == [
         (
@@ -106,6 +107,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 **unset,
                 "dialect": "relax",
                 "check": True,
+                "allow_slow": True,
             },
         ),
     ]
