@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.cli.conftest import artifact
+from tests.onnx_models import float_model
 from tinyengine_tvm import api
 from tinyengine_tvm.errors import UnsupportedOperators
 
@@ -70,7 +71,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
     tinyengine("compile", model, "-o", tmp_path / "one")
     options = (
         "--target cortex-m7 --name kws --interface int8 --optimise size --dialect relax "
-        "--no-rewrite a --no-rewrite b --check --input-shapes a:0:[1,9],b:[2]"
+        "--no-rewrite a --no-rewrite b --check --allow-slow --input-shapes a:0:[1,9],b:[2]"
     )
     tinyengine("compile", model, "-o", tmp_path / "two", *options.split())
     unset = {
@@ -82,6 +83,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
         "input_shapes": None,
         "records": None,
         "check": False,
+        "allow_slow": False,
     }
     assert calls == [
         (
@@ -107,6 +109,7 @@ def test_options_reach_the_compiler(tinyengine, calls, model, tmp_path):
                 "dialect": "relax",
                 "input_shapes": {"a:0": (1, 9), "b": (2,)},
                 "check": True,
+                "allow_slow": True,
             },
         ),
     ]
@@ -204,3 +207,14 @@ def test_a_layout_is_no_choice_of_the_users(refused, calls, model, tmp_path):
 def test_shapes_written_wrongly(refused, calls, model, tmp_path, text, words):
     assert words in refused("compile", model, "-o", tmp_path / "net", "--input-shapes", text)
     assert calls == []
+
+
+def test_slow_operators_need_a_switch_and_are_reported(tinyengine, refused, tmp_path):
+    path = tmp_path / "float.onnx"
+    path.write_bytes(float_model("dense").SerializeToString())
+    line = refused("compile", path, "-o", tmp_path / "out")
+    assert "--allow-slow" in line and "Gemm" in line
+    assert not (tmp_path / "out").exists()
+    result = tinyengine("compile", path, "-o", tmp_path / "out", "--allow-slow")
+    assert result.code == 0
+    assert "through TVM: matmul, add, relu" in result.out

@@ -20,7 +20,8 @@ from tvm import relax, te, tirx
 
 from tinyengine_tvm.api import compile_network
 from tinyengine_tvm.boards import get_board
-from tinyengine_tvm.fallback.c_source import NotInC, c_function
+from tinyengine_tvm.fallback.c_expressions import NotInC
+from tinyengine_tvm.fallback.c_source import c_function
 from tinyengine_tvm.fallback.loops import lower_to_loops, macs_of
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.kernels.reference import run_reference

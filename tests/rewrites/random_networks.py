@@ -14,6 +14,7 @@ from tinyengine_tvm.network import (
     Dense,
     DepthwiseConv2D,
     Layer,
+    Lookup,
     MaxPool2D,
     Mean,
     Mode,
@@ -176,11 +177,14 @@ class Growing:
     def channelwise(self, x: str) -> str:
         _, height, width, depth = shape = self.shape(x)
         own = self.tensors[x].quantisation
-        choice = self.rng.integers(4)
+        choice = self.rng.integers(5)
         if choice == 0:
             return self.add(Clip, (x,), self.tensor(shape, own), clamp=(-50, 90))
         if choice == 1:
             return self.add(Requantize, (x,), self.tensor(shape))
+        if choice == 4:
+            table = self.rng.integers(-128, 128, 256).astype(np.int8)
+            return self.add(Lookup, (x,), self.tensor(shape), table=table, operators=("any",))
         if choice == 2:
             pads = ((0, 0), (1, 0), (0, 1), (0, 0))
             padded = self.tensor((1, height + 1, width + 1, depth), own)

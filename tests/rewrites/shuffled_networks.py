@@ -16,6 +16,7 @@ from tinyengine_tvm.network import (
     DepthwiseConv2D,
     Dequantize,
     Layer,
+    Lookup,
     MaxPool2D,
     Mean,
     Mode,
@@ -113,11 +114,14 @@ class Shuffled:
 
     def unary(self) -> None:
         x = self.pick()
-        kind = self.rng.choice(["clip", "clip", "requantize", "softmax", "float"])
+        kind = self.rng.choice(["clip", "clip", "requantize", "lookup", "softmax", "float"])
         if kind == "clip":
             self.put(Clip, [x], x.shape, x.quantisation, clamp=self.clamp())
         elif kind == "requantize":
             self.put(Requantize, [x], x.shape, clamp=self.clamp())
+        elif kind == "lookup":
+            table = self.rng.integers(-128, 128, 256).astype(np.int8)
+            self.put(Lookup, [x], x.shape, table=table, operators=("any",))
         elif kind == "softmax":
             self.put(Softmax, [x], x.shape, Quantisation(1 / 256, -128))
         else:

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from tests.networks import small_network
+from tests.onnx_models import save
 from tests.tiling.networks import mcunet_like
-from tinyengine_tvm.api import compile_network
+from tinyengine_tvm.api import compile_model, compile_network
 from tinyengine_tvm.budget import parse_size
 from tinyengine_tvm.errors import BudgetError, TinyEngineError
 
@@ -80,3 +81,11 @@ def test_a_flash_budget(network):
 def test_senseless_budgets(options):
     with pytest.raises(TinyEngineError, match="give"):
         compile_network(small_network(), target="host", **options)
+
+
+def test_a_network_with_two_outputs_is_never_cut_and_says_what_it_needs(tmp_path):
+    path = save("two_outputs", tmp_path)
+    whole = compile_model(path).report["memory"]["arena_bytes"]
+    assert compile_model(path, optimise="sram").report["memory"]["arena_bytes"] == whole
+    with pytest.raises(BudgetError, match=f"the smallest found takes {whole:,}"):
+        compile_model(path, sram=whole // 2)

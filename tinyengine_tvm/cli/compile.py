@@ -47,7 +47,10 @@ class Optimise(str, Enum):
 
 def compile_(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Int8 network: .tflite, or .onnx with QDQ.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Int8 network: .tflite, or .onnx with QDQ; .onnx in float."
+        ),
     ],
     output: Annotated[
         Path,
@@ -165,6 +168,7 @@ def compile_(
       tinyengine compile model.onnx -o net.tar --output-format mlf
       tinyengine compile model.onnx -o build/net --input-shapes "data:[1,3,96,96]"
       tinyengine compile model.tflite -o build/net --board zephyr:mps2_an521
+      tinyengine compile float.onnx -o build/net --allow-slow
     """
     from ..api import compile_model
     from ..boards import get_board

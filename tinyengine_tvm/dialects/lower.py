@@ -370,6 +370,8 @@ def read_as(graph: Graph, value: Value) -> Quantisation | None:
 
 def _describe(call: Call) -> str:
     """The operators of a call for an error message, the least interesting ones left out."""
+    if "function" in call.root.attributes:
+        return str(call.root.attributes["function"])
     names = [part.op for part in walk(call.root) if isinstance(part, Node)]
     telling = [n for n in names if n not in ("quantize", "dequantize", "tuple", "clip", "reshape")]
     return (telling or names)[0]

@@ -323,6 +323,7 @@ def _external(
     else:
         name, function = str(callee.global_symbol), None
     attributes = {
+        "function": name,
         "code": translate(name, function, len(outputs)),
         "outputs": outputs,
     }

@@ -14,37 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tvm import tirx
 
 from ..dialects.tree import offsets
+from .c_expressions import Expressions, NotInC, c_type, callee, dtype_of, size_of
 
-C_TYPES = {
-    "bool": "uint8_t",
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "uint16": "uint16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "int64": "int64_t",
-    "uint64": "uint64_t",
-    "float32": "float",
-    "float64": "double",
-}
-"""Element types that C gets; others are refused."""
 LOCAL_BYTES = 32
 """Buffers up to this size are variables of the function; larger ones lie in its scratch."""
-
-_LIBM = frozenset(
-    "acos acosh asin asinh atan atanh atan2 cbrt ceil copysign cos cosh erf exp exp2 exp10 expm1 "
-    "fabs floor fmod hypot ldexp log log10 log1p log2 nearbyint nextafter pow rint round sin sinh "
-    "sqrt tan tanh trunc tgamma lgamma".split()
-)
-
-
-class NotInC(Exception):
-    """A construct of TIR that has no plain C; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -74,51 +50,14 @@ def c_function(function: tirx.PrimFunc, name: str, writes: int = 1) -> CFunction
     return _Printer(function, writes).finish(name)
 
 
-def _dtype(expression: Any) -> str:
-    return str(expression.ty.dtype)
-
-
-def c_type(dtype: str) -> str:
-    if dtype not in C_TYPES:
-        raise NotInC(f"values of type {dtype}")
-    return C_TYPES[dtype]
-
-
-def _size(dtype: str) -> int:
-    return 1 if dtype == "bool" else np.dtype(dtype).itemsize
-
-
-_BINARY = {
-    "Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%",
-    "EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">=",
-    "And": "&&", "Or": "||",
-    "BitwiseAnd": "&", "BitwiseOr": "|", "BitwiseXor": "^",
-    "LShift": "<<", "RShift": ">>",
-}  # fmt: skip
-_COMPARISONS = frozenset(("EQ", "NE", "LT", "LE", "GT", "GE", "And", "Or"))
-_BITS = {
-    "bitwise_and": "BitwiseAnd",
-    "bitwise_or": "BitwiseOr",
-    "bitwise_xor": "BitwiseXor",
-    "shift_left": "LShift",
-    "shift_right": "RShift",
-}
-"""The same as calls."""
-
-
-class _Printer:
+class _Printer(Expressions):
     def __init__(self, function: tirx.PrimFunc, writes: int) -> None:
+        super().__init__()
         self.lines: list[str] = []
         self.depth = 1
-        self.names: dict[Any, str] = {}
         self.taken = {"scratch", "results"}
-        self.helpers: dict[str, None] = {}
-        self.includes: set[str] = set()
         self.scratch = 0
         self.alignment = 4
-        self.used: set[str] = set()
-        self.types: dict[Any, str] = {}
-        """Buffer -> element type, where it has a name"""
         self.parameters: list[tuple[str, str]] = []
         count = len(function.params)
         places = offsets(
@@ -178,7 +117,7 @@ class _Printer:
     def _declare(self, buffer: Any, name: str, dtype: str) -> None:
         c_type(dtype)
         self.names[buffer], self.types[buffer] = name, dtype
-        if _size(dtype) == 8:
+        if size_of(dtype) == 8:
             self.alignment = 8
 
     def _line(self, text: str) -> None:
@@ -202,11 +141,11 @@ class _Printer:
             raise NotInC("a loop that isn't serial")
         outer = set(self.taken)
         step = node.step if getattr(node, "step", None) is not None else None
-        dtype = _dtype(node.loop_var)
+        dtype = dtype_of(node.loop_var)
         name = self.names[node.loop_var] = self._unique(node.loop_var.name)
         low = self.expression(node.min)
         if isinstance(node.min, tirx.IntImm) and isinstance(node.extent, tirx.IntImm):
-            high = self._integer(int(node.min) + int(node.extent), dtype)
+            high = self.integer(int(node.min) + int(node.extent), dtype)
         elif isinstance(node.min, tirx.IntImm) and int(node.min) == 0:
             high = self.expression(node.extent)
         else:
@@ -236,14 +175,14 @@ class _Printer:
         self._line("}")
 
     def _BufferStore(self, node: Any) -> None:
-        target = self._element(node.buffer, node.indices)
+        target = self.element(node.buffer, node.indices)
         dtype = _element_type(node.buffer)
         self._line(
-            f"{target} = {self._as(self.expression(node.value), _dtype(node.value), dtype)};"
+            f"{target} = {self.as_type(self.expression(node.value), dtype_of(node.value), dtype)};"
         )
 
     def _Bind(self, node: Any) -> None:
-        dtype = _dtype(node.var)
+        dtype = dtype_of(node.var)
         value = self.expression(node.value)
         name = self.names[node.var] = self._unique(node.var.name)
         self._line(f"const {c_type(dtype)} {name} = {value};")
@@ -253,15 +192,15 @@ class _Printer:
         count = math.prod(_extents(buffer))
         name = self._unique(buffer.name)
         self._declare(buffer, name, dtype)
-        if count * _size(dtype) <= LOCAL_BYTES:
+        if count * size_of(dtype) <= LOCAL_BYTES:
             self._line(f"{c_type(dtype)} {name}[{count}];")
             return
         offset = -(-self.scratch // 8) * 8
-        self.scratch = offset + count * _size(dtype)
+        self.scratch = offset + count * size_of(dtype)
         self._line(f"{c_type(dtype)} *{name} = (void *)((uint8_t *)scratch + {offset});")
 
     def _DeclBuffer(self, node: Any) -> None:
-        base = node.data.args[0] if _callee(node.data) == "buffer_data" else None
+        base = node.data.args[0] if callee(node.data) == "buffer_data" else None
         if base is None or base not in self.names:
             raise NotInC("a buffer of unknown origin")
         name, dtype = self.names[base], _element_type(node.buffer)
@@ -285,154 +224,7 @@ class _Printer:
     def _Evaluate(self, node: Any) -> None:
         if isinstance(node.value, tirx.IntImm):
             return
-        raise NotInC(f"a call of {_callee(node.value)}")
-
-    # Expressions
-
-    def _element(self, buffer: Any, indices: Any) -> str:
-        if len(indices) != 1:
-            raise NotInC("a buffer that isn't flat")
-        if buffer not in self.names:
-            raise NotInC(f"a buffer {buffer.name} of unknown origin")
-        self.used.add(self.names[buffer])
-        return f"{self.names[buffer]}[{self.expression(indices[0])}]"
-
-    def operand(self, node: Any) -> str:
-        """The expression, in parentheses unless it binds as tightly as a name does."""
-        text = self.expression(node)
-        return text if _atomic(text) else f"({text})"
-
-    def expression(self, node: Any) -> str:
-        kind = type(node).__name__
-        if kind in ("Var", "SizeVar"):
-            if node not in self.names:
-                raise NotInC(f"a variable {node.name} of unknown value")
-            return self.names[node]
-        if kind == "IntImm":
-            return self._integer(int(node.value), _dtype(node))
-        if kind == "FloatImm":
-            return self._float(float(node.value), _dtype(node))
-        if kind == "Call":
-            return self._call(node)
-        if kind in ("BufferLoad", "TensorLoad"):
-            return self._element(node.source, node.indices)
-        if kind == "Cast":
-            return self._cast(node)
-        if kind == "Let":
-            # As text: the value may only be computed where the body guards it.
-            self.names[node.var] = self.operand(node.value)
-            return self.expression(node.body)
-        if kind == "Not":
-            return f"!{self.operand(node.a)}"
-        if kind == "Select":
-            parts = (node.condition, node.true_value, node.false_value)
-            return " ? ".join([self.operand(parts[0]), " : ".join(map(self.operand, parts[1:]))])
-        if kind in ("Min", "Max"):
-            return self._extremum(node, kind.lower())
-        if kind in _BINARY:
-            return self._binary(kind, node.a, node.b)
-        if kind == "BitwiseNot":
-            return self._narrowed(f"~{self.operand(node.a)}", _dtype(node))
-        raise NotInC(f"an expression {kind}")
-
-    def _binary(self, kind: str, a: Any, b: Any) -> str:
-        dtype = _dtype(a)
-        c_type(dtype)
-        if kind == "Mod" and dtype.startswith("float"):
-            return self._libm("fmod", dtype, (a, b))
-        if kind == "LShift" and dtype.startswith("int"):
-            # Shifting ones out of a signed integer is undefined in C.
-            unsigned = c_type(f"u{dtype}")
-            return f"({c_type(dtype)})(({unsigned}){self.operand(a)} << {self.operand(b)})"
-        text = f"{self.operand(a)} {_BINARY[kind]} {self.operand(b)}"
-        return text if kind in _COMPARISONS else self._narrowed(text, dtype)
-
-    def _extremum(self, node: Any, word: str) -> str:
-        dtype = _dtype(node)
-        self.helpers["te_extrema"] = None
-        return f"te_{word}_{_short(dtype)}({self.expression(node.a)}, {self.expression(node.b)})"
-
-    def _narrowed(self, text: str, dtype: str) -> str:
-        """C computes 8- and 16-bit integers in int; TVM wraps them."""
-        if dtype in ("int8", "uint8", "int16", "uint16"):
-            return f"({c_type(dtype)})({text})"
-        return text
-
-    def _cast(self, node: Any) -> str:
-        source, dtype = _dtype(node.value), _dtype(node)
-        if dtype == "bool":
-            return f"{self.operand(node.value)} != 0"
-        c_type(source)
-        return f"({c_type(dtype)}){self.operand(node.value)}"
-
-    def _as(self, text: str, source: str, dtype: str) -> str:
-        if source == dtype or (source == "bool" and dtype in ("uint8", "int8")):
-            return text
-        inner = text if _atomic(text) else f"({text})"
-        return f"({c_type(dtype)}){inner}"
-
-    def _integer(self, value: int, dtype: str) -> str:
-        if dtype == "bool":
-            return str(int(bool(value)))
-        if dtype == "int64":
-            if value == -(1 << 63):
-                return "INT64_MIN"
-            return f"INT64_C({value})" if value >= 0 else f"(-INT64_C({-value}))"
-        if dtype == "uint64":
-            return f"UINT64_C({value % (1 << 64)})"
-        if dtype == "uint32":
-            return f"{value % (1 << 32)}u"
-        if value == -(1 << 31):
-            return "INT32_MIN"
-        c_type(dtype)
-        return str(value) if value >= 0 else f"({value})"
-
-    def _float(self, value: float, dtype: str) -> str:
-        """Exact: hexadecimal."""
-        c_type(dtype)
-        if dtype == "float32":
-            with np.errstate(over="ignore"):
-                value = float(np.float32(value))
-        if value != value:
-            self.includes.add("math.h")
-            return "NAN"
-        if value in (float("inf"), float("-inf")):
-            self.includes.add("math.h")
-            return "INFINITY" if value > 0 else "(-INFINITY)"
-        suffix = "f" if dtype == "float32" else ""
-        short = f"{value:.1f}"
-        text = short if float(short) == value and abs(value) < 1e6 else value.hex()
-        text += suffix
-        return f"({text})" if text.startswith("-") else text
-
-    def _libm(self, name: str, dtype: str, arguments: Any) -> str:
-        self.includes.add("math.h")
-        suffix = "f" if dtype == "float32" else ""
-        return f"{name}{suffix}({', '.join(map(self.expression, arguments))})"
-
-    def _call(self, node: Any) -> str:
-        name, arguments, dtype = _callee(node), list(node.args), _dtype(node)
-        if name in ("call_pure_extern", "call_extern"):
-            callee = str(arguments[0].value)
-            stem = callee[:-1] if dtype == "float32" and callee.endswith("f") else callee
-            if stem in _LIBM and dtype in ("float32", "float64"):
-                return self._libm(stem, dtype, arguments[1:])
-            raise NotInC(f"a call of {callee}")
-        if name in _BITS:
-            return self._binary(_BITS[name], *arguments)
-        if name == "bitwise_not":
-            return self._narrowed(f"~{self.operand(arguments[0])}", dtype)
-        if name == "if_then_else":
-            condition, then, otherwise = map(self.operand, arguments)
-            return f"{condition} ? {then} : {otherwise}"
-        if name == "likely":
-            return self.expression(arguments[0])
-        if name == "isnan":
-            self.includes.add("math.h")
-            return f"(isnan({self.expression(arguments[0])}) != 0)"
-        if name in _LIBM and dtype in ("float32", "float64"):
-            return self._libm(name, dtype, arguments)
-        raise NotInC(f"a call of {name}")
+        raise NotInC(f"a call of {callee(node.value)}")
 
 
 _RESERVED = frozenset(
@@ -440,38 +232,6 @@ _RESERVED = frozenset(
     "inline int long register restrict return short signed sizeof static struct switch typedef "
     "union unsigned void volatile while y0 y1 j0 j1 gamma index div exp log pow sin cos tan".split()
 ) - {"y0", "y1"}
-
-
-def _short(dtype: str) -> str:
-    letters = {"float": "f", "int": "s", "uint": "u"}
-    found = re.fullmatch(r"(float|int|uint)(\d+)", dtype)
-    if found is None:
-        raise NotInC(f"the lesser of two values of type {dtype}")
-    return letters[found[1]] + found[2]
-
-
-def _atomic(text: str) -> bool:
-    """Whether it's a name, a number, a call or an element, or stands in parentheses already."""
-    if re.fullmatch(r"[\w.+-]*", text) and not re.search(r"(?<![pe])[+-]", text):
-        return True
-    depth = 0
-    for position, letter in enumerate(text):
-        if letter in "([":
-            depth += 1
-        elif letter in ")]":
-            depth -= 1
-            if depth == 0 and position < len(text) - 1:
-                return False
-        elif depth == 0 and not (letter.isalnum() or letter == "_"):
-            return False
-    return True
-
-
-def _callee(node: Any) -> str:
-    if type(node).__name__ != "Call":
-        return type(node).__name__
-    name = node.op.name if hasattr(node.op, "name") else str(node.op)
-    return str(name).rpartition(".")[2]
 
 
 def _extents(buffer: Any) -> tuple[int, ...]:

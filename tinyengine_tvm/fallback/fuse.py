@@ -4,35 +4,42 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax, tirx
 
-from .legalise import LEGALISATIONS
-
 _OPAQUE = "tinyengine.composite."
-"""What stands for a composite while TVM fuses: the name of its function follows."""
+"""What stands for a composite while TVM fuses: its function and its variable follow."""
 
 
-def fused(
-    module: tvm.IRModule, names: Collection[str]
-) -> tuple[tvm.IRModule, dict[str, tuple[str, ...]]]:
+@dataclass(frozen=True)
+class Fused:
+    """A module whose main calls composites, and TIR functions through `call_tir`.
+
+    Composites take and give int8 where they had uint8, with 128 less. operators: what each TIR
+    function computes, in TVM's words. origins: the variable of a composite -> its name before.
+    """
+
+    module: tvm.IRModule
+    operators: dict[str, tuple[str, ...]]
+    origins: dict[str, str]
+
+
+def fused(module: tvm.IRModule, names: Collection[str]) -> Fused:
     """The module with the bindings of these names computed by TIR functions.
 
     Args:
         module: what `relay_passes.partition` made.
         names: variables of main; a composite among them is taken apart again.
-
-    Returns:
-        A new module: main calls composites, and TIR functions through `call_tir`. Composites take
-        and give int8 where they had uint8, with 128 less. And for each TIR function the
-        operators that it computes, in TVM's words.
     """
     opened = _Rebuilt(module, frozenset(names)).run()
     passes = [
-        relax.transform.LegalizeOps(LEGALISATIONS),
+        # Sums along an axis, which have no legalisation.
+        relax.backend.DispatchSortScan(),
+        relax.transform.LegalizeOps(),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FoldConstant(),
         relax.transform.DeadCodeElimination(["main"]),
@@ -42,7 +49,8 @@ def fused(
         grouped = tvm.transform.Sequential(passes)(opened)
         operators = _operators(grouped)
         lowered = relax.transform.FuseTIR()(grouped)
-    return _restored(lowered, module), operators
+    restored, origins = _restored(uniquely_named(lowered), module)
+    return Fused(restored, operators, origins)
 
 
 def bindings(function: relax.Function) -> list[Any]:
@@ -210,7 +218,7 @@ class _Rebuilt:
         result = binding.var.ty
         kept = "int8" if str(result.dtype) == "uint8" else str(result.dtype)
         call = relax.call_dps_packed(
-            _OPAQUE + value.op.name_hint,
+            f"{_OPAQUE}{value.op.name_hint}|{name}",
             relax.Tuple(arguments),
             relax.TensorType(result.shape, kept),
         )
@@ -266,18 +274,20 @@ def _plain(name: str) -> str:
     return name.rstrip("0123456789").removeprefix("tir_").removeprefix("te_") or name
 
 
-def _restored(lowered: tvm.IRModule, module: tvm.IRModule) -> tvm.IRModule:
-    """The composites again in place of what stood for them."""
+def _restored(lowered: tvm.IRModule, module: tvm.IRModule) -> tuple[tvm.IRModule, dict[str, str]]:
+    """The composites again in place of what stood for them, and their names before."""
     main = lowered["main"]
     composites = {v.name_hint: (v, f) for v, f in module.functions.items()}
     functions: dict[Any, Any] = dict(lowered.functions.items())
     blocks = []
+    origins: dict[str, str] = {}
     for block in main.body.blocks:
         kept = []
         for binding in block.bindings:
             value = binding.value
-            name = _stood_for(value)
-            if name is not None:
+            stood_for = _stood_for(value)
+            if stood_for is not None:
+                name, origins[str(binding.var.name)] = stood_for
                 variable, function = composites[name]
                 functions[variable] = function
                 fields = value.args[1]
@@ -286,13 +296,17 @@ def _restored(lowered: tvm.IRModule, module: tvm.IRModule) -> tvm.IRModule:
             kept.append(relax.VarBinding(binding.var, value))
         blocks.append(_like(block, kept))
     merged = tvm.IRModule(functions, attrs=module.attrs)
-    return _with_main(merged, main, relax.SeqExpr(blocks, main.body.body))
+    return _with_main(merged, main, relax.SeqExpr(blocks, main.body.body)), origins
 
 
-def _stood_for(value: Any) -> str | None:
+def _stood_for(value: Any) -> tuple[str, str] | None:
+    """The composite function that is called, and the variable that it was bound to."""
     if not isinstance(value, relax.Call):
         return None
     if str(getattr(value.op, "name", "")) != "relax.call_dps_packed":
         return None
-    name = str(value.args[0].global_symbol)
-    return name.removeprefix(_OPAQUE) if name.startswith(_OPAQUE) else None
+    symbol = str(value.args[0].global_symbol)
+    if not symbol.startswith(_OPAQUE):
+        return None
+    name, _, variable = symbol.removeprefix(_OPAQUE).partition("|")
+    return name, variable

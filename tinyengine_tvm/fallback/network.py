@@ -13,7 +13,7 @@ from ..dialects import relax as dialect
 from ..dialects.lower import Problem, lower, unsupported
 from ..errors import UnsupportedOperators
 from ..network import Mode, Network
-from .c_source import NotInC
+from .c_expressions import NotInC
 from .external import ExternalCode, external_code
 from .fuse import bindings, composite_of, fused, uniquely_named
 from .own import own_code
@@ -88,18 +88,19 @@ def _attempt(
     if not names:
         graph = dialect.read(module)
         return graph, unsupported(graph, name, mode)
-    changed, operators = fused(module, _with_conversions(module, names))
+    made = fused(module, _with_conversions(module, names))
 
     def translate(function: str, body: Any, writes: int) -> ExternalCode | str:
         if body is None:
             return own_code(function) or f"it calls '{function}', which has no C"
         try:
-            return external_code(body, operators.get(function, (function,)), writes)
+            return external_code(body, made.operators.get(function, (function,)), writes)
         except NotInC as problem:
             return f"it needs {problem}, which plain C hasn't"
 
-    graph = dialect.read(changed, translate)
-    return graph, unsupported(graph, name, mode)
+    graph = dialect.read(made.module, translate)
+    found = unsupported(graph, name, mode)
+    return graph, [replace(p, result=made.origins.get(p.result, "")) for p in found]
 
 
 def _with_conversions(module: tvm.IRModule, names: set[str]) -> set[str]:

@@ -10,7 +10,8 @@ from typing import Any
 from tvm import relax
 
 from ..errors import TinyEngineError
-from .c_source import C_TYPES, CFunction
+from .c_expressions import C_TYPES
+from .c_source import CFunction
 from .external import ExternalCode
 
 Converter = Callable[..., Any]

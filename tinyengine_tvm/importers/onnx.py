@@ -51,6 +51,8 @@ class _Importer(ONNXGraphImporter):
         if op_name == "Clip":
             low = attrs.get("min", -np.inf) if given[1] is None else _number(given[1]).item()
             high = attrs.get("max", np.inf) if given[2] is None else _number(given[2]).item()
+            # ONNX takes the upper bound where the two cross.
+            low = min(low, high)
             return self.bb.normalize(relax.op.clip(given[0], float(low), float(high)))
         if op_name == "Pow" and str(given[0].ty.dtype) != str(given[1].ty.dtype):
             power = relax.op.astype(given[1], str(given[0].ty.dtype))

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper
-from tvm.relax.frontend.onnx.onnx_frontend import _get_convert_map
 
 from ..fallback.own import own_operator
 
@@ -22,6 +21,29 @@ Attributes = Mapping[str, Any]
 Constants = Mapping[str, np.ndarray]
 Types = Mapping[str, int]
 Refusal = Callable[[onnx.NodeProto, Attributes, Constants, Types], "str | None"]
+
+
+KINDS = frozenset(
+    (
+        "Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool "
+        "BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip "
+        "Concat Conv ConvTranspose Cos Cosh CumSum DepthToSpace Div Dropout Einsum Elu Equal Erf "
+        "Exp Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool "
+        "GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish "
+        "Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less "
+        "LessOrEqual Log LogSoftmax LpPool MatMul Max MaxPool MaxUnpool Mean Min Mish Mod Mul Neg "
+        "Or PRelu Pad Pow RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
+        "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu "
+        "Reshape Resize RoiAlign Round Scatter ScatterElements ScatterND Selu Shrink Sigmoid Sign "
+        "Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh "
+        "ThresholdedRelu Tile Transpose Trilu Unsqueeze Where Xor"
+    ).split()
+)
+"""Operators that pass ONNX's tests, but for what is refused below."""
+FOLDED = frozenset("CastLike Constant ConstantOfShape Not Range Shape Size".split())
+"""Operators that TVM's importer computes itself where their inputs are known, or that C has."""
+CONVERSIONS = ("DequantizeLinear", "QuantizeLinear")
+"""What our own check refuses of these, such as blocks of scales, TVM's importer doesn't look at."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,7 @@ class OnnxFallback:
         """Why TVM doesn't compute this operator as ONNX defines it, or None."""
         if own_operator(kind) is not None:
             return None
-        if kind not in _get_convert_map():
+        if kind not in KINDS | FOLDED or kind in CONVERSIONS:
             return ""
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         check = _REFUSALS.get(kind)
@@ -59,6 +81,15 @@ def _resize(
     if _text(attributes, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         return "coordinates tf_crop_and_resize"
     return _whole_sizes(node, constants)
+
+
+def _pad(
+    node: onnx.NodeProto, attributes: Attributes, constants: Constants, types: Types
+) -> str | None:
+    pads = constants.get(node.input[1]) if len(node.input) > 1 else attributes.get("pads")
+    if pads is None:
+        return "padding that isn't constant"
+    return "negative padding" if bool(np.any(np.asarray(pads) < 0)) else None
 
 
 def _whole_sizes(node: onnx.NodeProto, constants: Constants) -> str | None:
@@ -145,6 +176,7 @@ _REFUSALS: dict[str, Refusal] = {
     "LayerNormalization": _outputs(1),
     "MaxPool": _outputs(1),
     "Mod": _mod,
+    "Pad": _pad,
     "Resize": _resize,
     "RoiAlign": _only("mode", "avg"),
     "SpaceToDepth": _only("mode", "DCR"),

@@ -58,6 +58,9 @@ class Search:
     def path(self, budget: int) -> list[Option] | None:
         """The cheapest sequence of options none of which needs more than `budget` bytes."""
         count = len(self.pieces)
+        if count == 0:
+            # Nothing can be cut: the network has several inputs or outputs.
+            return None
         best: dict[int, tuple[int, list[Option]]] = {0: (0, [])}
         queue = [0]
         seen: set[int] = set()
