@@ -2,13 +2,14 @@
 """How soon each proposer finds good configurations, over all workloads of models.
 
     python -m benchmarks.proposers measure --table FILE MODEL ...
-    python -m benchmarks.proposers replay --table FILE [--seeds N] [--json FILE] MODEL ...
+    python -m benchmarks.proposers replay --table FILE [--seeds N] [--alone] [--json FILE] MODEL ...
 
 `measure` runs every candidate of every workload once on the board, which takes minutes. `replay`
 then has the tuner itself, with each proposer and seed, look candidates up in that table instead of
 running them. What is reported is the regret: by how much the best found after so many trials is
 slower than the best of the whole space, per workload, with a trial being a candidate that differs
-from all before.
+from all before. All workloads of a model are tuned together, as `tinyengine tune` does it, so that
+a model that learns carries over from one to the next; with `--alone` each is tuned by itself.
 """
 
 from __future__ import annotations
@@ -92,16 +93,39 @@ def measure(models: Sequence[Path], table: Path) -> None:
         print(f"{model.name}: {tuned.measured} candidates, {tuned.seconds:.0f} s")
 
 
-def replay(models: Sequence[Path], table: Path, seeds: int, trials: int) -> list[Curve]:
+def single(workload: Workload) -> Network:
+    """A network of this layer alone."""
+    layer, network = workload.layer, workload.network
+    tensors = {name: network.tensor(name) for name in (*layer.inputs, layer.output)}
+    inputs = tuple(n for n in layer.inputs if tensors[n].data is None)
+    return Network("one", network.mode, tensors, (layer,), inputs, (layer.output,))
+
+
+def replay(
+    models: Sequence[Path], table: Path, seeds: int, trials: int, alone: bool
+) -> list[Curve]:
     found = []
-    for model in models:
-        network = _network(model)
-        lookup = Table(Records.load(table))
+    lookup = Table(Records.load(table))
+    networks = [_network(model) for model in models]
+    if alone:
+        core = get_target(CORE)
+        networks = [
+            single(workload)
+            for network in networks
+            for workload in workloads_of(network, core)
+            if len(workload.candidates) >= LEAST_SPACE
+        ]
+    for network in networks:
         best = {}
-        for workload in workloads_of(network, get_target(CORE)):
-            measured = [lookup.find(workload, i) for i in range(len(workload.candidates))]
-            cycles = [m.cycles for m in measured if m.status == "ok" and m.cycles is not None]
-            best[id_of(workload)] = min(cycles)
+        try:
+            for workload in workloads_of(network, get_target(CORE)):
+                measured = [lookup.find(workload, i) for i in range(len(workload.candidates))]
+                cycles = [m.cycles for m in measured if m.status == "ok" and m.cycles is not None]
+                best[id_of(workload)] = min(cycles)
+        except KeyError:
+            # Alone, a layer may have scratch by default that no configuration has in its network.
+            print(f"left out: {network.layers[0].name}, whose default alone isn't in the table")
+            continue
         for proposer in PROPOSERS:
             for seed in range(seeds):
                 found += _run(network, lookup, best, proposer, seed, trials)
@@ -170,12 +194,13 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=max(MARKS))
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.what == "measure":
         measure(given.models, given.table)
         return
-    curves = replay(given.models, given.table, given.seeds, given.trials)
+    curves = replay(given.models, given.table, given.seeds, given.trials, given.alone)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(c) for c in curves]))
     print(report(curves))
