@@ -93,42 +93,23 @@ def measure(models: Sequence[Path], table: Path) -> None:
         print(f"{model.name}: {tuned.measured} candidates, {tuned.seconds:.0f} s")
 
 
-def single(workload: Workload) -> Network:
-    """A network of this layer alone."""
-    layer, network = workload.layer, workload.network
-    tensors = {name: network.tensor(name) for name in (*layer.inputs, layer.output)}
-    inputs = tuple(n for n in layer.inputs if tensors[n].data is None)
-    return Network("one", network.mode, tensors, (layer,), inputs, (layer.output,))
-
-
 def replay(
     models: Sequence[Path], table: Path, seeds: int, trials: int, alone: bool
 ) -> list[Curve]:
     found = []
     lookup = Table(Records.load(table))
-    networks = [_network(model) for model in models]
-    if alone:
-        core = get_target(CORE)
-        networks = [
-            single(workload)
-            for network in networks
-            for workload in workloads_of(network, core)
-            if len(workload.candidates) >= LEAST_SPACE
-        ]
-    for network in networks:
+    for model in models:
+        network = _network(model)
         best = {}
-        try:
-            for workload in workloads_of(network, get_target(CORE)):
-                measured = [lookup.find(workload, i) for i in range(len(workload.candidates))]
-                cycles = [m.cycles for m in measured if m.status == "ok" and m.cycles is not None]
-                best[id_of(workload)] = min(cycles)
-        except KeyError:
-            # Alone, a layer may have scratch by default that no configuration has in its network.
-            print(f"left out: {network.layers[0].name}, whose default alone isn't in the table")
-            continue
-        for proposer in PROPOSERS:
-            for seed in range(seeds):
-                found += _run(network, lookup, best, proposer, seed, trials)
+        workloads = workloads_of(network, get_target(CORE))
+        for workload in workloads:
+            measured = [lookup.find(workload, i) for i in range(len(workload.candidates))]
+            cycles = [m.cycles for m in measured if m.status == "ok" and m.cycles is not None]
+            best[id_of(workload)] = min(cycles)
+        for group in [[w] for w in workloads] if alone else [workloads]:
+            for proposer in PROPOSERS:
+                for seed in range(seeds):
+                    found += _run(network, group, lookup, best, proposer, seed, trials)
     return found
 
 
@@ -137,7 +118,13 @@ def id_of(workload: Workload) -> str:
 
 
 def _run(
-    network: Network, lookup: Table, best: dict[str, int], proposer: Any, seed: int, trials: int
+    network: Network,
+    workloads: Sequence[Workload],
+    lookup: Table,
+    best: dict[str, int],
+    proposer: Any,
+    seed: int,
+    trials: int,
 ) -> list[Curve]:
     seen: dict[str, list[tuple[int, float]]] = {}
     spaces: dict[str, int] = {}
@@ -151,7 +138,14 @@ def _run(
                 rounds.append((state.trials, state.best / best[name] - 1))
 
     options = Options(proposer=proposer, seed=seed, trials=trials, patience=EVERYTHING, workers=1)
-    tune(network, board=BOARD, options=options, executor=lookup, on_progress=note)
+    tune(
+        network,
+        board=BOARD,
+        options=options,
+        executor=lookup,
+        on_progress=note,
+        workloads=workloads,
+    )
     curves = []
     for name, rounds in seen.items():
         if spaces[name] >= LEAST_SPACE and rounds:
