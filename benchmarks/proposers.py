@@ -2,13 +2,14 @@
 """How soon each proposer finds good configurations, over all workloads of models.
 
     python -m benchmarks.proposers measure --table FILE MODEL ...
-    python -m benchmarks.proposers replay --table FILE [--seeds N] [--json FILE] MODEL ...
+    python -m benchmarks.proposers replay --table FILE [--seeds N] [--alone] [--json FILE] MODEL ...
 
 `measure` runs every candidate of every workload once on the board, which takes minutes. `replay`
 then has the tuner itself, with each proposer and seed, look candidates up in that table instead of
 running them. What is reported is the regret: by how much the best found after so many trials is
 slower than the best of the whole space, per workload, with a trial being a candidate that differs
-from all before.
+from all before. All workloads of a model are tuned together, as `tinyengine tune` does it, so that
+a model that learns carries over from one to the next; with `--alone` each is tuned by itself.
 """
 
 from __future__ import annotations
@@ -92,19 +93,23 @@ def measure(models: Sequence[Path], table: Path) -> None:
         print(f"{model.name}: {tuned.measured} candidates, {tuned.seconds:.0f} s")
 
 
-def replay(models: Sequence[Path], table: Path, seeds: int, trials: int) -> list[Curve]:
+def replay(
+    models: Sequence[Path], table: Path, seeds: int, trials: int, alone: bool
+) -> list[Curve]:
     found = []
+    lookup = Table(Records.load(table))
     for model in models:
         network = _network(model)
-        lookup = Table(Records.load(table))
         best = {}
-        for workload in workloads_of(network, get_target(CORE)):
+        workloads = workloads_of(network, get_target(CORE))
+        for workload in workloads:
             measured = [lookup.find(workload, i) for i in range(len(workload.candidates))]
             cycles = [m.cycles for m in measured if m.status == "ok" and m.cycles is not None]
             best[id_of(workload)] = min(cycles)
-        for proposer in PROPOSERS:
-            for seed in range(seeds):
-                found += _run(network, lookup, best, proposer, seed, trials)
+        for group in [[w] for w in workloads] if alone else [workloads]:
+            for proposer in PROPOSERS:
+                for seed in range(seeds):
+                    found += _run(network, group, lookup, best, proposer, seed, trials)
     return found
 
 
@@ -113,7 +118,13 @@ def id_of(workload: Workload) -> str:
 
 
 def _run(
-    network: Network, lookup: Table, best: dict[str, int], proposer: Any, seed: int, trials: int
+    network: Network,
+    workloads: Sequence[Workload],
+    lookup: Table,
+    best: dict[str, int],
+    proposer: Any,
+    seed: int,
+    trials: int,
 ) -> list[Curve]:
     seen: dict[str, list[tuple[int, float]]] = {}
     spaces: dict[str, int] = {}
@@ -127,7 +138,14 @@ def _run(
                 rounds.append((state.trials, state.best / best[name] - 1))
 
     options = Options(proposer=proposer, seed=seed, trials=trials, patience=EVERYTHING, workers=1)
-    tune(network, board=BOARD, options=options, executor=lookup, on_progress=note)
+    tune(
+        network,
+        board=BOARD,
+        options=options,
+        executor=lookup,
+        on_progress=note,
+        workloads=workloads,
+    )
     curves = []
     for name, rounds in seen.items():
         if spaces[name] >= LEAST_SPACE and rounds:
@@ -170,12 +188,13 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=max(MARKS))
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.what == "measure":
         measure(given.models, given.table)
         return
-    curves = replay(given.models, given.table, given.seeds, given.trials)
+    curves = replay(given.models, given.table, given.seeds, given.trials, given.alone)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(c) for c in curves]))
     print(report(curves))

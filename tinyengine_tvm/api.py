@@ -189,9 +189,10 @@ def compile_model(
     `dialect`: "relax" or "relay", TVM's graph dialect to import a file through; the C is the same.
     By default that of the TVM that is installed.
     `input_shapes`: shapes by name of inputs that have none, or not every size, in the file.
-    `records`: a file of `tinyengine tune`; each layer takes the fastest configuration that was
-    measured for it, and the default where none was, so that the network is fastest within `sram`
-    (or else the arena that the defaults take) and `flash`; `report["chosen"]` says how close it is.
+    `records`: a file of `tinyengine tune`, or "shipped" for those that come with the project.
+    Layers take configurations that were measured for them, or else the default, so that the
+    network is fastest within `sram` (or else the arena that the defaults take) and `flash`;
+    `report["chosen"]` says how close to the best that is.
     `check`: the code checks its arena around every layer, and returns a negative number (-1 for the
     first layer) where one has written what it had no business with: for tests, it is slow.
     `allow_slow`: convolutions and dense layers that no kernel takes are computed by TVM's plain
@@ -266,11 +267,12 @@ def compile_network(
         )
     known = None
     if records is not None:
-        from .tune import Records
+        from .tune import Records, shipped
 
         if optimise == "size":
             raise TinyEngineError("records are for speed; leave out either them or optimise size")
-        known = Records.load(Path(records))
+        name_only = str(records) == shipped.NAME
+        known = shipped.shipped_records(target) if name_only else Records.load(Path(records))
     network = rewrites.apply(network, disabled)
     applied = [r for r in rewrites.REWRITES if r not in disabled]
 

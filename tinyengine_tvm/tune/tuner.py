@@ -116,19 +116,22 @@ def tune(
     options: Options | None = None,
     executor: Executor | None = None,
     on_progress: Callable[[Sequence[Progress]], None] | None = None,
+    workloads: Sequence[Workload] | None = None,
 ) -> Tuned:
     """Tunes the layers of a network, as it is after the rewrites.
 
     board: one that counts; target: by default the board's own core. records: file that is read
     first and that every finished batch is appended to. executor: where batches are measured; by
     default a pool of `options.workers` processes. on_progress: called after every batch.
+    workloads: some of the network's, all by default.
     KeyboardInterrupt ends it early, with nothing lost.
 
     Raises:
         BoardError: the board can't count, runs no code for the target, or lacks its tools.
         TinyEngineError: the records can't be read or written; xgboost is asked for and missing.
     """
-    return _Tuner(network, board, target, records, options or Options()).run(executor, on_progress)
+    tuner = _Tuner(network, board, target, records, options or Options(), workloads)
+    return tuner.run(executor, on_progress)
 
 
 class _Tuner:
@@ -139,6 +142,7 @@ class _Tuner:
         target: str | None,
         records: Path | None,
         options: Options,
+        workloads: Sequence[Workload] | None,
     ) -> None:
         machine = get_board(board)
         if not isinstance(machine, QemuBoard):
@@ -163,7 +167,8 @@ class _Tuner:
                     spent = cost(record.measurement, options.objective)
                     how = (record.configuration, record.kernel, spent)
                     self.model.learn(record.workload, record.facts, *how)
-        self.tasks = [_Task(w, self._proposer(w)) for w in workloads_of(network, core)]
+        chosen = workloads_of(network, core) if workloads is None else workloads
+        self.tasks = [_Task(w, self._proposer(w)) for w in chosen]
         self.measured = 0
 
     def _proposer(self, workload: Workload) -> Proposer:
