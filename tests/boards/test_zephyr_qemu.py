@@ -76,7 +76,7 @@ def test_a_stack_that_is_too_small_is_told_of(zephyr, make_model, samples, tmp_p
     """Within the margin nothing faults, and yet no output is believed."""
     board = zephyr("mps2_an385")
     model = make_model(board.own_target)
-    program = board.build(model, tmp_path / "b", cflags=["-DSTACK_BYTES=18000"])
+    program = board.build(model, tmp_path / "b", cflags=["-DSTACK_BYTES=16450"])
     with pytest.raises(BoardError, match=r"stack overflow: .*_STACK_SIZE = 16384"):
         board.execute(program, samples[0])
 
