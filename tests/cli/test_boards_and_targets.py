@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from tinyengine_tvm.boards import BOARDS
+from tinyengine_tvm.boards import ALL_BOARDS as BOARDS
 from tinyengine_tvm.targets import TARGETS
 
 

@@ -100,3 +100,13 @@ def test_the_host_cannot_count():
     workload, candidates = planted("right")
     with pytest.raises(BoardError, match="host cannot count"):
         measure(workload, candidates, "host")
+
+
+def test_cores_without_dsp_have_a_choice_too(board):
+    """Six output channels: blocks that divide them, and blocks that leave some over."""
+    (workload,) = workloads_of(small_network(), get_target("cortex-m3"))
+    blocks = [candidate.configuration["block"] for candidate in workload.candidates]
+    assert blocks[0] == 4 and sorted(blocks) == [2, 4, 6, 8]
+    found = measure(workload, workload.candidates, "mps2-an385")
+    assert [m.status for m in found] == ["ok"] * 4, found
+    assert len({m.instructions for m in found}) == 4

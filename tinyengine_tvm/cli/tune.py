@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ..errors import ModelError, TinyEngineError
+from ..targets import get_target
 from .compile import GraphDialect, Interface
 from .run import BoardOption
 from .terminal import JsonOption, console, facts, print_json, progress, table
@@ -107,7 +108,9 @@ def tune(
     from ..tune import Options, cluster
     from ..tune import tune as run
 
-    get_board(board)
+    machine = get_board(board)
+    machine.require_target(get_target(target or machine.own_target).name)
+    machine.require()
     if not model.is_file():
         problem = "is not a file" if model.exists() else "doesn't exist"
         raise ModelError(f"model '{model}' {problem}; give a .tflite or .onnx file")

@@ -40,8 +40,9 @@ def profile_model(
     Raises:
         BoardError: as `Board.build` and `Board.execute`, or the board cannot count.
     """
-    counting = _counting(board)
     model = CompiledModel.load(directory)
+    board.require_target(model.target.name)
+    counting = _counting(board)
     sample = _first_sample(model, inputs)
     with scratch_folder(build_dir) as folder:
         plain = board.build(directory, folder / "plain")

@@ -114,6 +114,9 @@ class Conv2DPortable(Kernel[Conv2D]):
     def configurations(
         self, network: Network, layer: Conv2D, target: Target
     ) -> Sequence[Configuration]:
+        # Where other kernels are faster by far, choices of this one would only be tried in vain.
+        if target.has("dsp") or target.has("mve"):
+            return ({},)
         return tuple({"block": block} for block in BLOCKS)
 
     def overlap(
@@ -123,7 +126,7 @@ class Conv2DPortable(Kernel[Conv2D]):
         return {0: raster_overlap(geometry_of(network, layer), window_kept=False)}
 
     def emit(self, network: Network, layer: Conv2D, configuration: Configuration) -> Code:
-        return emit_convolution(network, layer, configuration["block"])
+        return emit_convolution(network, layer, configuration.get("block", BLOCK))
 
 
 def emit_convolution(network: Network, layer: Conv2D | Dense, block: int = BLOCK) -> Code:
