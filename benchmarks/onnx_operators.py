@@ -239,8 +239,8 @@ def table(results: Mapping[str, Sequence[str]]) -> str:
         f"tests of package onnx {onnx.__version__} whose values are tensors. Inputs that models"
         " give as",
         "constants (shapes, axes, weights) are bound as such, and `--allow-slow` is given.",
-        "Expected is what onnxruntime gives, or what the test states where onnxruntime can't run it;"
-        " floats",
+        "Expected is what onnxruntime gives, or what the test states where onnxruntime can't run"
+        " it; floats",
         f"may differ by a relative {RTOL:g} and an absolute {ATOL:g}, integers and booleans not at",
         "all.",
         "",
