@@ -77,7 +77,7 @@ class Genetic(Proposer):
         mother, father = (self._genes(i) for i in self.random.choice(parents, 2, replace=False))
         stranger = self._genes(int(self.random.choice(free)))
         child = {}
-        for name in mother.keys() | father.keys():
+        for name in sorted(mother.keys() | father.keys()):
             other = father if self.random.random() < 0.5 else mother
             source = stranger if self.random.random() < self.MUTATION else other
             child[name] = source.get(name, "")
