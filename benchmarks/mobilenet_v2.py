@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes MobileNetV2 of width 0.35 with random weights as .tflite: a common network to measure.
 
-    python -m benchmarks.mobilenet_v2 FILE.tflite [--size PIXELS]
+python -m benchmarks.mobilenet_v2 FILE.tflite [--size PIXELS]
 """
 
 from __future__ import annotations
