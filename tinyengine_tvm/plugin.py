@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from .dialects.lower import lower, read_as
 from .errors import ModelError, TinyEngineError
-from .network import Mode, Network, Quantisation, Reshape
+from .network import C_TYPES, Mode, Network, Quantisation, Reshape
 from .targets import get_target
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TARGET, MODE = "tinyengine.target", "tinyengine.mode"
 """Attributes of a region."""
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
 
 
 def check_options(target: str, mode: str | None) -> None:

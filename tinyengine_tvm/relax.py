@@ -20,9 +20,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import TinyEngineError
-from .network import Mode
+from .network import C_TYPES, Mode
 from .plugin import (
-    C_TYPES,
     MODE,
     TARGET,
     Port,

@@ -5,19 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_TYPES = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "uint16": "uint16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "float32": "float",
-    "bool": "uint8_t",
-    "int64": "int64_t",
-    "uint64": "uint64_t",
-    "float64": "double",
-}
+from ..network import C_TYPES
 
 
 def _literals(data: np.ndarray) -> list[str]:
@@ -61,4 +49,4 @@ def constant_array(name: str, data: np.ndarray) -> str:
     lines.append(line)
     body = "\n".join(lines)
     alignment = max(4, data.dtype.itemsize)
-    return f"_Alignas({alignment}) static const {_TYPES[data.dtype.name]} {name}[{data.size}] = {{\n{body}\n}};\n"
+    return f"_Alignas({alignment}) static const {C_TYPES[data.dtype.name]} {name}[{data.size}] = {{\n{body}\n}};\n"

@@ -7,9 +7,7 @@ import re
 from typing import Any
 
 from ..api import Artifact
-
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t"}
-"""C types of arrays of integers; all others hold float."""
+from ..network import C_TYPES
 
 
 def fill(template: str, **values: str) -> str:
@@ -19,7 +17,7 @@ def fill(template: str, **values: str) -> str:
 
 def c_type(port: dict[str, Any]) -> str:
     """The C type of an element of an input or output of metadata.json."""
-    return C_TYPES.get(port["dtype"], "float")
+    return C_TYPES[port["dtype"]]
 
 
 def described(port: dict[str, Any]) -> str:

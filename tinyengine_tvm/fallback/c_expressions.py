@@ -8,20 +8,8 @@ from typing import Any
 
 import numpy as np
 
-C_TYPES = {
-    "bool": "uint8_t",
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "uint16": "uint16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "int64": "int64_t",
-    "uint64": "uint64_t",
-    "float32": "float",
-    "float64": "double",
-}
-"""Element types that C gets; others are refused."""
+from ..network import C_TYPES
+
 _LIBM = frozenset(
     "acos acosh asin asinh atan atanh atan2 cbrt ceil copysign cos cosh erf exp exp2 exp10 expm1 "
     "fabs floor fmod hypot ldexp log log10 log1p log2 nearbyint nextafter pow rint round sin sinh "

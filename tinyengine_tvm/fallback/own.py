@@ -10,7 +10,7 @@ from typing import Any
 from tvm import relax
 
 from ..errors import TinyEngineError
-from .c_expressions import C_TYPES
+from ..network import C_TYPES
 from .c_source import CFunction
 from .external import ExternalCode
 

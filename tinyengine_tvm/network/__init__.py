@@ -27,10 +27,11 @@ from .layers import (
     Transpose,
 )
 from .network import Mode, Network
-from .tensor import DTYPES, Quantisation, Tensor
+from .tensor import C_TYPES, DTYPES, Quantisation, Tensor
 from .verify import NetworkError, verify
 
 __all__ = [
+    "C_TYPES",
     "DTYPES",
     "Add",
     "AveragePool2D",

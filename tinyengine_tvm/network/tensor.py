@@ -23,6 +23,11 @@ DTYPES = {
     "float64": 8,
 }
 """Element types a Network may hold, with their size in bytes."""
+C_TYPES = {
+    name: {"bool": "uint8_t", "float32": "float", "float64": "double"}.get(name, f"{name}_t")
+    for name in DTYPES
+}
+"""The same, with what C calls them."""
 
 
 @dataclass(frozen=True)
