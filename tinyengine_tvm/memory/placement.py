@@ -3,7 +3,8 @@
 
 Each search starts from the best that the ones before it have found, and none runs once the bound
 is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
-step, of which a desktop core takes some 350,000 a second in every search.
+step, of which a desktop core takes some 350,000 a second in every search, and some twenty times as
+many in compiled hill climbing.
 """
 
 from __future__ import annotations
@@ -21,19 +22,28 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
-THOROUGH = 8_000_000
+THOROUGH = 100_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
+ENGINE_FROM = 5_000_000
+"""Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
 EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
 _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
+_LARGE = (("hill climbing", 0.5), ("beam search", 0.4), ("hill climbing", 0.5))
 """The searches before the exact one, and their shares of the effort; it gets what they leave."""
-_CLIMB = 20
+_SLOW = 2_500_000
+"""Most effort of what isn't compiled, of which the shares of the beam search are."""
+_CLIMB, _CLIMB_LARGE = 20, 2_000
 """Most effort of hill climbing, per square of the number of buffers: few are better searched."""
+_ATTEMPTS, _PER_BUFFER = 60, 400
+"""Attempts that hill climbing is split into, unless that's less effort than so much per buffer."""
 _PATIENCE = 2
 """Failures at one capacity before a larger one is tried."""
+_CUTS = 5
+"""Capacities that are tried before the smallest comes again."""
 
 
 @dataclass(frozen=True)
@@ -84,24 +94,27 @@ def place(
         if size < 0 or end(buffers, found) < size:
             method, offsets, size = f"greedy by {name}", found, end(buffers, found)
     count = len(buffers)
-    climb = Climb(conflicts)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
-    left = budget
-    for search, share in _EASY if wide is None else _HARD:
+    large = budget >= ENGINE_FROM
+    slow = min(budget, _SLOW)
+    climb = Climb(conflicts, engine=large and size > bound)
+    most = (_CLIMB_LARGE if large else _CLIMB) * count * count
+    schedule = _LARGE if large else _EASY if wide is None else _HARD
+    for search, share in schedule:
         if size == bound:
             break
-        granted = int(budget * share)
-        if wide is not None and search == "beam search":
-            better, used = _beam(wide, buffers, bound, size, granted)
+        if search == "hill climbing":
+            better, used = _climb(climb, buffers, bound, offsets, min(int(budget * share), most))
+        elif wide is not None:
+            better, used = _beam(wide, buffers, bound, size, int(min(budget, _SLOW) * share))
         else:
-            granted = min(granted, _CLIMB * count * count)
-            better, used = _climb(climb, buffers, bound, offsets, granted)
-        left -= used
+            continue
+        slow -= 0 if large and search == "hill climbing" else used
         if better is not None:
             method, offsets, size = search, better, end(buffers, better)
     proven = bound
     if size > bound and count <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, together, bound, size, left)
+        better, proven = _improve(buffers, separation, together, bound, size, slow)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
@@ -119,11 +132,12 @@ def _climb(
     """The best found below the start, if any, and the effort that took."""
     best, tries = start, 0
     climb.budget = budget
+    effort = max(budget // _ATTEMPTS, _PER_BUFFER * len(buffers))
 
     def attempt(capacity: int) -> list[int] | None:
         nonlocal best, tries
         tries += 1
-        found = climb.attempt(capacity, best, 10 * len(buffers), tries)
+        found = climb.attempt(capacity, best, effort, tries)
         best = found or best
         return found
 
@@ -156,13 +170,12 @@ def _descend(
 ) -> list[int] | None:
     """The best that attempts at ever smaller capacities find below `size` bytes, if any.
 
-    Each asks for a quarter of the gap to the bound, and after some failures for half of that.
+    Each asks for a quarter of the gap to the bound, and after some failures for half of that, five
+    times over; then it begins again.
     """
     best, failures = None, 0
     while size > bound and may_go_on():
-        cut = (size - bound) >> (2 + failures // _PATIENCE)
-        if cut == 0:
-            break
+        cut = max(1, (size - bound) >> (2 + failures // _PATIENCE % _CUTS))
         found = attempt(size - cut)
         if found is None:
             failures += 1
