@@ -83,6 +83,11 @@ class Climb:
         if self._engine is not None:
             self._tables = self._flat()
 
+    @property
+    def compiled(self) -> bool:
+        """Whether it's C that runs."""
+        return self._engine is not None
+
     def attempt(
         self, capacity: int, start: list[int], effort: int, seed: int = 0
     ) -> list[int] | None:

@@ -9,6 +9,7 @@ many in compiled hill climbing.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
-THOROUGH = 100_000_000
+THOROUGH = 200_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
 ENGINE_FROM = 5_000_000
 """Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
@@ -32,7 +33,7 @@ _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
-_LARGE = (("hill climbing", 0.5), ("beam search", 0.4), ("hill climbing", 0.5))
+_LARGE = (*(("hill climbing afresh", 0.15),) * 4, ("beam search", 0.4), ("hill climbing", 0.4))
 """The searches before the exact one, and their shares of the effort; it gets what they leave."""
 _SLOW = 2_500_000
 """Most effort of what isn't compiled, of which the shares of the beam search are."""
@@ -87,12 +88,9 @@ def place(
     buffers = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
     conflicts = Conflicts(buffers, separation, together)
     bound = bound_of(conflicts)
-    method, offsets = "greedy", [0] * len(buffers)
-    size = -1
-    for name, order in orders(buffers).items():
-        found = fit(conflicts, order)
-        if size < 0 or end(buffers, found) < size:
-            method, offsets, size = f"greedy by {name}", found, end(buffers, found)
+    starts = {f"greedy by {name}": fit(conflicts, o) for name, o in orders(buffers).items()}
+    method, offsets = min(starts.items(), key=lambda item: end(buffers, item[1]))
+    size = end(buffers, offsets)
     count = len(buffers)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
     large = budget >= ENGINE_FROM
@@ -100,18 +98,22 @@ def place(
     climb = Climb(conflicts, engine=large and size > bound)
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
-    for search, share in schedule:
+    ascending = itertools.cycle(sorted(starts.values(), key=lambda o: end(buffers, o)))
+    for turn, (search, share) in enumerate(schedule):
         if size == bound:
             break
-        if search == "hill climbing":
-            better, used = _climb(climb, buffers, bound, offsets, min(int(budget * share), most))
-        elif wide is not None:
+        if search == "beam search":
+            if wide is None:
+                continue
             better, used = _beam(wide, buffers, bound, size, int(min(budget, _SLOW) * share))
+            slow -= used
         else:
-            continue
-        slow -= 0 if large and search == "hill climbing" else used
-        if better is not None:
-            method, offsets, size = search, better, end(buffers, better)
+            start = offsets if search == "hill climbing" else next(ascending)
+            granted = min(int(budget * share), most)
+            better, used = _climb(climb, buffers, bound, start, granted, turn)
+            slow -= 0 if large else used
+        if better is not None and end(buffers, better) < size:
+            method, offsets, size = search.split(" afresh")[0], better, end(buffers, better)
     proven = bound
     if size > bound and count <= EXACT_LIMIT:
         better, proven = _improve(buffers, separation, together, bound, size, slow)
@@ -127,10 +129,10 @@ def place(
 
 
 def _climb(
-    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int
+    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int, turn: int
 ) -> tuple[list[int] | None, int]:
     """The best found below the start, if any, and the effort that took."""
-    best, tries = start, 0
+    best, tries = start, 1000 * turn
     climb.budget = budget
     effort = max(budget // _ATTEMPTS, _PER_BUFFER * len(buffers))
 
