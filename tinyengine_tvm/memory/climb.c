@@ -26,12 +26,6 @@ static int64_t below(climb_t *c, int64_t limit)
     return (int64_t)((c->random >> 33) % (uint64_t)limit);
 }
 
-// Of a non-negative dividend or a negative one, rounded down.
-static int64_t floored(int64_t value, int64_t divisor)
-{
-    return value >= 0 ? value / divisor : -((-value + divisor - 1) / divisor);
-}
-
 // Merge sort by `at`; the order of equals doesn't matter.
 static void sort(climb_t *c, int64_t n)
 {
@@ -82,18 +76,19 @@ static int64_t add(climb_t *c, int64_t n, int64_t low, int64_t high, int64_t wei
 // The walls of buffer i, sorted, in units of its alignment.
 static int64_t walls(climb_t *c, int64_t i, int64_t last)
 {
-    const int64_t alignment = c->alignments[i];
+    // A power of two; shifts round down, whatever the sign.
+    const int shift = __builtin_ctzll((uint64_t)c->alignments[i]);
     int64_t n = 0;
     for (int64_t k = c->start[i]; k < c->start[i + 1]; k++) {
         const int64_t j = c->near[k], other = c->offsets[j];
         if (other == AWAY)
             continue;
-        int64_t low = floored(other - c->up[k], alignment) + 1;
-        int64_t high = -floored(-(other + c->down[k]), alignment);
+        int64_t low = ((other - c->up[k]) >> shift) + 1;
+        int64_t high = -(-(other + c->down[k]) >> shift);
         low = low > 0 ? low : 0;
         high = high < last + 1 ? high : last + 1;
-        if (c->joins[k] && other % alignment == 0) {
-            const int64_t join = other / alignment;
+        if (c->joins[k] && (other >> shift) << shift == other) {
+            const int64_t join = other >> shift;
             n = add(c, n, low, high < join ? high : join, c->weights[j]);
             n = add(c, n, low > join + 1 ? low : join + 1, high, c->weights[j]);
         } else {

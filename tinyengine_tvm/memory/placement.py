@@ -23,7 +23,7 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
-THOROUGH = 200_000_000
+THOROUGH = 250_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
 ENGINE_FROM = 5_000_000
 """Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
@@ -33,8 +33,11 @@ _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
-_LARGE = (*(("hill climbing afresh", 0.15),) * 4, ("beam search", 0.4), ("hill climbing", 0.4))
-"""The searches before the exact one, and their shares of the effort; it gets what they leave."""
+_LARGE = (*(("hill climbing afresh", 0.08),) * 9, ("beam search", 0.4), ("hill climbing", 0.28))
+"""The searches before the exact one, and their shares of the effort; it gets what they leave.
+
+Afresh means from another greedy placement: luck varies more from start to start than with effort.
+"""
 _SLOW = 2_500_000
 """Most effort of what isn't compiled, of which the shares of the beam search are."""
 _CLIMB, _CLIMB_LARGE = 20, 2_000
