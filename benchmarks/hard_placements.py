@@ -145,9 +145,16 @@ def _area(piece: tuple[int, int, int, int]) -> int:
 
 def density(buffers: list[Buffer]) -> float:
     """Bytes times steps that are live, relative to the peak at every step."""
-    steps = max(b.last for b in buffers) + 1
-    live = [sum(b.size for b in buffers if b.first <= t <= b.last) for t in range(steps)]
-    return sum(live) / (max(live) * steps)
+    changes = sorted(
+        [(b.first, b.size) for b in buffers] + [(b.last + 1, -b.size) for b in buffers]
+    )
+    live, peak = 0, 0
+    # At one step the negative changes come first.
+    for _, change in changes:
+        live += change
+        peak = max(peak, live)
+    total = sum(b.size * (b.last - b.first + 1) for b in buffers)
+    return total / (peak * changes[-1][0])
 
 
 def read(path: Path) -> list[Buffer]:
