@@ -25,7 +25,7 @@ BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
 THOROUGH = 250_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
-ENGINE_FROM = 5_000_000
+ENGINE_FROM = 10_000_000
 """Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
 EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
