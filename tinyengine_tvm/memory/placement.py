@@ -97,7 +97,7 @@ def place(
     count = len(buffers)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
     large = budget >= ENGINE_FROM
-    slow = min(budget, _SLOW)
+    slow = most_slow = min(budget, _SLOW) if large else budget
     climb = Climb(conflicts, engine=large and size > bound)
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
@@ -108,7 +108,7 @@ def place(
         if search == "beam search":
             if wide is None:
                 continue
-            better, used = _beam(wide, buffers, bound, size, int(min(budget, _SLOW) * share))
+            better, used = _beam(wide, buffers, bound, size, int(most_slow * share))
             slow -= used
         else:
             start = offsets if search == "hill climbing" else next(ascending)
