@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hard instances for the planner of the arena, and how it fares on them.
 
-    python -m benchmarks.hard_placements [--budget N] [--only KINDS] [--json FILE]
+    python -m benchmarks.hard_placements [--budget N] [--seeds N] [--only KINDS] [--json FILE]
+    python -m benchmarks.hard_placements --csv FILE...
 
 There are two sorts. Cut instances are packings without holes, cut out of a rectangle of time by
 address, from which a few buffers are then taken away: the live bytes reach the peak at many steps,
@@ -17,9 +18,11 @@ three instances of similar sizes and short lives only, which the drawn kinds T t
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,20 +145,35 @@ def _area(piece: tuple[int, int, int, int]) -> int:
 
 def density(buffers: list[Buffer]) -> float:
     """Bytes times steps that are live, relative to the peak at every step."""
-    steps = max(b.last for b in buffers) + 1
-    live = [sum(b.size for b in buffers if b.first <= t <= b.last) for t in range(steps)]
-    return sum(live) / (max(live) * steps)
+    changes = sorted(
+        [(b.first, b.size) for b in buffers] + [(b.last + 1, -b.size) for b in buffers]
+    )
+    live, peak = 0, 0
+    # At one step the negative changes come first.
+    for _, change in changes:
+        live += change
+        peak = max(peak, live)
+    total = sum(b.size * (b.last - b.first + 1) for b in buffers)
+    return total / (peak * changes[-1][0])
 
 
-def measure(kind: Kind | Draw, seed: int, budget: int) -> dict[str, object]:
+def read(path: Path) -> list[Buffer]:
+    """The buffers of a file in minimalloc's format: id, lower, upper (not included) and size."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Buffer(row["id"], int(row["size"]), int(row["lower"]), int(row["upper"]) - 1, 1)
+            for row in csv.DictReader(file)
+        ]
+
+
+def measure(name: str, buffers: list[Buffer], budget: int) -> dict[str, object]:
     """One instance, planned and checked."""
-    buffers = instance(kind, seed) if isinstance(kind, Kind) else drawn(kind, seed)
     start = time.process_time()
     found = place(buffers, budget=budget)
     used = time.process_time() - start
     check_placement(buffers, found.offsets, found.size)
     return {
-        "instance": f"{kind.name}{seed}",
+        "instance": name,
         "buffers": len(buffers),
         "density": round(density(buffers), 3),
         "bound": found.lower_bound,
@@ -167,27 +185,37 @@ def measure(kind: Kind | Draw, seed: int, budget: int) -> dict[str, object]:
     }
 
 
+def _instances(arguments: argparse.Namespace) -> Iterator[tuple[str, list[Buffer]]]:
+    for path in arguments.csv:
+        yield path.name.split(".")[0], read(path)
+    if not arguments.csv:
+        for seed in range(arguments.first, arguments.first + arguments.seeds):
+            for kind in (*KINDS, *DRAWS):
+                if not arguments.only or kind.name in arguments.only:
+                    made = instance(kind, seed) if isinstance(kind, Kind) else drawn(kind, seed)
+                    yield f"{kind.name}{seed}", made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=int, default=THOROUGH, help="effort per instance")
     parser.add_argument("--seeds", type=int, default=1, help="instances of each kind")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--csv", type=Path, nargs="+", default=[], help="instances in files")
     parser.add_argument("--only", default="", help="letters of the kinds to run, such as AR")
     parser.add_argument("--json", type=Path, help="write the rows to this file as well")
     arguments = parser.parse_args()
     rows = []
-    for kind in (*KINDS, *DRAWS):
-        if arguments.only and kind.name not in arguments.only:
-            continue
-        for seed in range(arguments.seeds):
-            row = measure(kind, seed, arguments.budget)
-            rows.append(row)
-            note = "" if row["gap"] <= 0.05 else "  NOT within 5 % of the bound"
-            print(
-                f"{row['instance']:>4} {row['buffers']:>4} buffers, density {row['density']:.2f}: "
-                f"{row['size']:>9,} bytes, {row['gap']:6.2%} above {row['bound']:>9,}, "
-                f"{row['seconds']:5.1f} s, {row['method']}{note}",
-                flush=True,
-            )
+    for name, buffers in _instances(arguments):
+        row = measure(name, buffers, arguments.budget)
+        rows.append(row)
+        note = "" if row["gap"] <= 0.05 else "  NOT within 5 % of the bound"
+        print(
+            f"{row['instance']:>4} {row['buffers']:>4} buffers, density {row['density']:.2f}: "
+            f"{row['size']:>9,} bytes, {row['gap']:6.2%} above {row['bound']:>9,}, "
+            f"{row['seconds']:5.1f} s, {row['method']}{note}",
+            flush=True,
+        )
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import random
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.schedules import branching, parallel
 from tinyengine_tvm.kernels.reference import run_reference
 from tinyengine_tvm.memory import plan_memory
 from tinyengine_tvm.memory.order import Operator, OperatorGraph
@@ -116,48 +116,12 @@ def test_the_peak_is_the_least_of_all_orders(graph: OperatorGraph) -> None:
     assert found.given_peak == peak_of(graph, list(graph.operators))
 
 
-def branching(source: random.Random, count: int) -> OperatorGraph:
-    """Every operator reads one to three of the latest six values."""
-    sizes, operators = {"x": source.randint(1, 40)}, []
-    for i in range(count):
-        latest = list(sizes)[-6:]
-        reads = tuple(dict.fromkeys(source.choice(latest) for _ in range(source.randint(1, 3))))
-        sizes[f"v{i}"] = source.randint(1, 40)
-        operators.append(Operator(f"op{i}", reads, (f"v{i}",)))
-    read = {v for op in operators for v in op.reads}
-    outputs = tuple(v for v in sizes if v not in read)
-    return OperatorGraph(tuple(operators), sizes, ("x",), outputs)
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_branching_graphs_of_nine_operators(seed: int) -> None:
     graph = branching(random.Random(seed), 9)
     found = best_order(graph)
     assert found.exact
     assert found.peak == min(peak_of(graph, order) for order in all_orders(graph))
-
-
-def parallel(
-    source: random.Random, width: int, length: int, ends: int = 100, valleys: int = 100
-) -> OperatorGraph:
-    """Chains between a fork and a join: as many sets of operators as such a graph can have.
-
-    Sizes are up to 100, but for the values at the fork and at the join, which all live at once
-    (`ends`), and every second one of a chain (`valleys`).
-    """
-    sizes = {name: source.randint(1, ends) for name in "xfy"}
-    operators, tips = [Operator("fork", ("x",), ("f",))], []
-    for chain in range(width):
-        value = "f"
-        for i in range(length):
-            name = f"c{chain}_{i}"
-            operators.append(Operator(name, (value,), (name,)))
-            most = ends if i == length - 1 else 100 if i % 2 else valleys
-            sizes[name] = source.randint(1, most)
-            value = name
-        tips.append(value)
-    operators.append(Operator("join", tuple(tips), ("y",)))
-    return OperatorGraph(tuple(operators), sizes, ("x",), ("y",))
 
 
 @pytest.mark.parametrize(("width", "length", "seeds"), [(2, 4, 60), (3, 4, 40), (2, 12, 240)])
@@ -169,13 +133,11 @@ def test_parallel_chains(width: int, length: int, seeds: int) -> None:
         assert found.peak == least_peak(graph), seed
 
 
-# Seeds 3, 9 and 46 are the hardest of the first sixty.
+# Seeds 0 and 46 need more than 100,000.
 @pytest.mark.parametrize("seed", [0, 3, 9, 46])
-def test_eight_chains_of_twelve_take_seconds(seed: int) -> None:
-    graph = parallel(random.Random(seed), 8, 12)
-    start = time.process_time()
-    found = best_order(graph)
-    assert time.process_time() - start < 20  # half of that where the machine isn't shared
+def test_eight_chains_of_twelve_need_few_sets(seed: int) -> None:
+    """Of the 13 ** 8 sets there are; benchmarks/schedules.py times them."""
+    found = best_order(parallel(random.Random(seed), 8, 12), states=150_000)
     assert found.exact and found.peak < found.given_peak
 
 

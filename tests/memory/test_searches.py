@@ -5,12 +5,22 @@ from __future__ import annotations
 
 import itertools
 import random
+import shutil
+from pathlib import Path
 
 import pytest
 
 from benchmarks.hard_placements import DRAWS, KINDS, Draw, Kind, density, drawn, instance
 from tests.memory.cp_sat import least_arena
-from tinyengine_tvm.memory import Buffer, Separation, Together, check_placement, disjoint, place
+from tinyengine_tvm.memory import (
+    Buffer,
+    Separation,
+    Together,
+    check_placement,
+    climb,
+    disjoint,
+    place,
+)
 from tinyengine_tvm.memory import beam as beams
 from tinyengine_tvm.memory import placement as placements
 from tinyengine_tvm.memory.bound import bound_of
@@ -105,7 +115,7 @@ def test_hill_climbing_mends_what_greedy_leaves(overlaps: bool) -> None:
         size = end(buffers, greedy)
         if size == bound_of(conflicts):
             continue
-        found = Climb(conflicts, 100_000).attempt(size - 1, greedy, 300)
+        found = Climb(conflicts, 100_000).attempt(size - 1, greedy, 20_000)
         if found is not None:
             better += 1
             named = {b.name: o for b, o in zip(buffers, found, strict=True)}
@@ -113,10 +123,51 @@ def test_hill_climbing_mends_what_greedy_leaves(overlaps: bool) -> None:
     assert better >= 2
 
 
+@pytest.mark.parametrize("overlaps", [False, True], ids=["disjoint", "overlaps"])
+def test_compiled_hill_climbing_finds_the_same(overlaps: bool) -> None:
+    """Success, offsets and effort: so plans are the same with a compiler and without."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    found = 0
+    for seed in range(12):
+        source = random.Random(seed)
+        buffers = random_buffers(source, source.choice((5, 30, 60)), 12)
+        separation, together = (
+            random_overlaps(source, buffers) if overlaps else (disjoint, frozenset())
+        )
+        conflicts = Conflicts(buffers, separation, together)
+        greedy = fit(conflicts, orders(buffers)["size"])
+        size = end(buffers, greedy)
+        for capacity in (size - 1, size * 95 // 100, size * 9 // 10):
+            plain, compiled = Climb(conflicts, 9_000), Climb(conflicts, 9_000, engine=True)
+            assert compiled.compiled and not plain.compiled
+            offsets = plain.attempt(capacity, greedy, 8_000, seed)
+            assert compiled.attempt(capacity, greedy, 8_000, seed) == offsets
+            assert compiled.budget == plain.budget
+            found += offsets is not None
+    assert 5 < found < 31
+
+
+def test_without_a_compiler_hill_climbing_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffers = random_buffers(random.Random(3), 40, 20)
+    monkeypatch.setattr(placements, "ENGINE_FROM", 1_000)
+    expected = place(buffers, budget=20_000)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    climb._engine.cache_clear()
+    try:
+        assert not Climb(Conflicts(buffers), engine=True).compiled
+        assert place(buffers, budget=20_000) == expected
+    finally:
+        climb._engine.cache_clear()
+
+
 def test_hill_climbing_does_not_claim_what_cannot_be() -> None:
     buffers = [Buffer("a", 8, 0, 1), Buffer("b", 8, 1, 2)]
-    assert Climb(Conflicts(buffers), 10_000).attempt(15, [0, 8], 50) is None
-    assert Climb(Conflicts(buffers), 10_000).attempt(7, [0, 8], 50) is None
+    assert Climb(Conflicts(buffers), 10_000).attempt(15, [0, 8], 1_000) is None
+    assert Climb(Conflicts(buffers), 10_000).attempt(7, [0, 8], 1_000) is None
 
 
 def test_beam_search_is_for_buffers_that_lie_apart() -> None:

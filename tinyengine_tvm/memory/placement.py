@@ -3,11 +3,13 @@
 
 Each search starts from the best that the ones before it have found, and none runs once the bound
 is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
-step, of which a desktop core takes some 350,000 a second in every search.
+step, of which a desktop core takes some 350,000 a second in every search, and some twenty times as
+many in compiled hill climbing.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,19 +23,31 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
-THOROUGH = 8_000_000
+THOROUGH = 250_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
+ENGINE_FROM = 10_000_000
+"""Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
 EXACT_LIMIT = 500
 """Most buffers that the exact search takes on: it recurses once per buffer."""
 _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
-"""The searches before the exact one, and their shares of the effort; it gets what they leave."""
-_CLIMB = 20
+_LARGE = (*(("hill climbing afresh", 0.08),) * 9, ("beam search", 0.4), ("hill climbing", 0.28))
+"""The searches before the exact one, and their shares of the effort; it gets what they leave.
+
+Afresh means from another greedy placement: luck varies more from start to start than with effort.
+"""
+_SLOW = 2_500_000
+"""Most effort of what isn't compiled, of which the shares of the beam search are."""
+_CLIMB, _CLIMB_LARGE = 20, 2_000
 """Most effort of hill climbing, per square of the number of buffers: few are better searched."""
+_ATTEMPTS, _PER_BUFFER = 60, 400
+"""Attempts that hill climbing is split into, unless that's less effort than so much per buffer."""
 _PATIENCE = 2
 """Failures at one capacity before a larger one is tried."""
+_CUTS = 5
+"""Capacities that are tried before the smallest comes again."""
 
 
 @dataclass(frozen=True)
@@ -77,31 +91,35 @@ def place(
     buffers = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
     conflicts = Conflicts(buffers, separation, together)
     bound = bound_of(conflicts)
-    method, offsets = "greedy", [0] * len(buffers)
-    size = -1
-    for name, order in orders(buffers).items():
-        found = fit(conflicts, order)
-        if size < 0 or end(buffers, found) < size:
-            method, offsets, size = f"greedy by {name}", found, end(buffers, found)
+    starts = {f"greedy by {name}": fit(conflicts, o) for name, o in orders(buffers).items()}
+    method, offsets = min(starts.items(), key=lambda item: end(buffers, item[1]))
+    size = end(buffers, offsets)
     count = len(buffers)
-    climb = Climb(conflicts)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
-    left = budget
-    for search, share in _EASY if wide is None else _HARD:
+    large = budget >= ENGINE_FROM
+    slow = most_slow = min(budget, _SLOW) if large else budget
+    climb = Climb(conflicts, engine=large and size > bound)
+    most = (_CLIMB_LARGE if large else _CLIMB) * count * count
+    schedule = _LARGE if large else _EASY if wide is None else _HARD
+    ascending = itertools.cycle(sorted(starts.values(), key=lambda o: end(buffers, o)))
+    for turn, (search, share) in enumerate(schedule):
         if size == bound:
             break
-        granted = int(budget * share)
-        if wide is not None and search == "beam search":
-            better, used = _beam(wide, buffers, bound, size, granted)
+        if search == "beam search":
+            if wide is None:
+                continue
+            better, used = _beam(wide, buffers, bound, size, int(most_slow * share))
+            slow -= used
         else:
-            granted = min(granted, _CLIMB * count * count)
-            better, used = _climb(climb, buffers, bound, offsets, granted)
-        left -= used
-        if better is not None:
-            method, offsets, size = search, better, end(buffers, better)
+            start = offsets if search == "hill climbing" else next(ascending)
+            granted = min(int(budget * share), most)
+            better, used = _climb(climb, buffers, bound, start, granted, turn)
+            slow -= 0 if large else used
+        if better is not None and end(buffers, better) < size:
+            method, offsets, size = search.split(" afresh")[0], better, end(buffers, better)
     proven = bound
     if size > bound and count <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, together, bound, size, left)
+        better, proven = _improve(buffers, separation, together, bound, size, slow)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
@@ -114,16 +132,17 @@ def place(
 
 
 def _climb(
-    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int
+    climb: Climb, buffers: Sequence[Buffer], bound: int, start: list[int], budget: int, turn: int
 ) -> tuple[list[int] | None, int]:
     """The best found below the start, if any, and the effort that took."""
-    best, tries = start, 0
+    best, tries = start, 1000 * turn
     climb.budget = budget
+    effort = max(budget // _ATTEMPTS, _PER_BUFFER * len(buffers))
 
     def attempt(capacity: int) -> list[int] | None:
         nonlocal best, tries
         tries += 1
-        found = climb.attempt(capacity, best, 10 * len(buffers), tries)
+        found = climb.attempt(capacity, best, effort, tries)
         best = found or best
         return found
 
@@ -156,13 +175,12 @@ def _descend(
 ) -> list[int] | None:
     """The best that attempts at ever smaller capacities find below `size` bytes, if any.
 
-    Each asks for a quarter of the gap to the bound, and after some failures for half of that.
+    Each asks for a quarter of the gap to the bound, and after some failures for half of that, five
+    times over; then it begins again.
     """
     best, failures = None, 0
     while size > bound and may_go_on():
-        cut = (size - bound) >> (2 + failures // _PATIENCE)
-        if cut == 0:
-            break
+        cut = max(1, (size - bound) >> (2 + failures // _PATIENCE % _CUTS))
         found = attempt(size - cut)
         if found is None:
             failures += 1

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from ..boards.qemu import QemuBoard
 from ..boards.samples import example_inputs
 from ..boards.tools import HOST_GCC, QEMU, compile_or_raise, missing_tools
 from ..errors import BoardError
+from ..native import SHARED, library
 from ..paths import runtime_c
 from .counts import Counts, read_counts
 
@@ -88,35 +86,16 @@ def plugin_for(board: QemuBoard) -> Plugin:
     """
     folder = runtime_c() / "profile"
     sources = [folder / "count.c", folder / "qemu_plugin_api.h"]
-    digest = hashlib.sha256(qemu_version().encode())
-    for source in sources:
-        digest.update(source.read_bytes())
-    cached = cache_folder() / f"count-{digest.hexdigest()[:16]}.so"
-    if cached.is_file():
-        return Plugin(cached)
-    if missing_tools([HOST_GCC]):
-        raise PluginUnavailable(f"the counting plugin needs {HOST_GCC} to be built")
-    with _build_folder(cached.parent) as folder_name:
-        # Built beside its place, so that the rename is atomic: whoever finds it finds it whole.
-        built = Path(folder_name) / "count.so"
-        flags = ["-O2", "-fPIC", "-shared", "-fvisibility=hidden"]
+
+    def build(built: Path) -> None:
+        if missing_tools([HOST_GCC]):
+            raise PluginUnavailable(f"the counting plugin needs {HOST_GCC} to be built")
         compile_or_raise(
-            [HOST_GCC, *flags, str(sources[0]), "-o", str(built)], "the counting plugin"
+            [HOST_GCC, *SHARED, str(sources[0]), "-o", str(built)], "the counting plugin"
         )
-        _calibrate(Plugin(built), board, Path(folder_name))
-        os.replace(built, cached)
-    return Plugin(cached)
+        _calibrate(Plugin(built), board, built.parent)
 
-
-def _build_folder(cache: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="build-", dir=cache)
-    except OSError as error:
-        raise BoardError(
-            f"cannot write to the cache folder {cache} ({error.strerror}); "
-            "set XDG_CACHE_HOME to a folder that can be written"
-        ) from None
+    return Plugin(library("count", sources, qemu_version(), build))
 
 
 def _calibrate(plugin: Plugin, board: QemuBoard, work: Path) -> None:
@@ -159,11 +138,3 @@ def qemu_version() -> str:
     """The first line of `qemu-system-arm --version`."""
     done = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False)
     return done.stdout.partition("\n")[0].strip()
-
-
-def cache_folder() -> Path:
-    """Where built plugins are kept: tinyengine-tvm under the XDG cache folder."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification has relative paths ignored.
-    base = Path(root) if os.path.isabs(root) else Path.home() / ".cache"
-    return base / "tinyengine-tvm"

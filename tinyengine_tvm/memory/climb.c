@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hill climbing, step for step as in climb.py, which says what it does and why. Integers only, so
+// that both give the same offsets.
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define AWAY (-1)
+
+typedef struct {
+    int64_t at, weight;
+} event_t;
+
+typedef struct {
+    int64_t count, capacity;
+    const int64_t *sizes, *alignments, *base, *start, *near, *up, *down, *joins;
+    int64_t *offsets, *weights;
+    event_t *events, *merged;
+    uint64_t random;
+} climb_t;
+
+static int64_t below(climb_t *c, int64_t limit)
+{
+    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((c->random >> 33) % (uint64_t)limit);
+}
+
+// Merge sort by `at`; the order of equals doesn't matter.
+static void sort(climb_t *c, int64_t n)
+{
+    const int64_t run = 12;
+    event_t *from = c->events, *to = c->merged;
+    for (int64_t begin = 0; begin < n; begin += run) {
+        const int64_t end = begin + run < n ? begin + run : n;
+        for (int64_t i = begin + 1; i < end; i++) {
+            const event_t moved = from[i];
+            int64_t j = i;
+            for (; j > begin && from[j - 1].at > moved.at; j--)
+                from[j] = from[j - 1];
+            from[j] = moved;
+        }
+    }
+    for (int64_t width = run; width < n; width *= 2) {
+        for (int64_t begin = 0; begin < n; begin += 2 * width) {
+            const int64_t middle = begin + width < n ? begin + width : n;
+            const int64_t end = begin + 2 * width < n ? begin + 2 * width : n;
+            int64_t i = begin, j = middle, k = begin;
+            while (i < middle && j < end) {
+                const int right = from[j].at < from[i].at;
+                to[k++] = right ? from[j++] : from[i++];
+            }
+            while (i < middle)
+                to[k++] = from[i++];
+            while (j < end)
+                to[k++] = from[j++];
+        }
+        event_t *const swapped = from;
+        from = to;
+        to = swapped;
+    }
+    c->events = from;
+    c->merged = to;
+}
+
+// From `low` to before `high` the weight counts.
+static int64_t add(climb_t *c, int64_t n, int64_t low, int64_t high, int64_t weight)
+{
+    if (low < high) {
+        c->events[n++] = (event_t){low, weight};
+        c->events[n++] = (event_t){high, -weight};
+    }
+    return n;
+}
+
+// The walls of buffer i, sorted, in units of its alignment.
+static int64_t walls(climb_t *c, int64_t i, int64_t last)
+{
+    // A power of two; shifts round down, whatever the sign.
+    const int shift = __builtin_ctzll((uint64_t)c->alignments[i]);
+    int64_t n = 0;
+    for (int64_t k = c->start[i]; k < c->start[i + 1]; k++) {
+        const int64_t j = c->near[k], other = c->offsets[j];
+        if (other == AWAY)
+            continue;
+        int64_t low = ((other - c->up[k]) >> shift) + 1;
+        int64_t high = -(-(other + c->down[k]) >> shift);
+        low = low > 0 ? low : 0;
+        high = high < last + 1 ? high : last + 1;
+        if (c->joins[k] && (other >> shift) << shift == other) {
+            const int64_t join = other >> shift;
+            n = add(c, n, low, high < join ? high : join, c->weights[j]);
+            n = add(c, n, low > join + 1 ? low : join + 1, high, c->weights[j]);
+        } else {
+            n = add(c, n, low, high, c->weights[j]);
+        }
+    }
+    sort(c, n);
+    return n;
+}
+
+static int64_t noisy(climb_t *c, int64_t cost, int64_t noise)
+{
+    return cost + cost * below(c, noise) / 1000;
+}
+
+static int64_t cheapest(climb_t *c, int64_t i, int64_t last, int64_t noise)
+{
+    const int64_t n = walls(c, i, last);
+    int64_t best = INT64_MAX, chosen = 0, cost = 0, begin = 0;
+    for (int64_t at = 0; begin <= last;) {
+        for (; at < n && c->events[at].at == begin; at++)
+            cost += c->events[at].weight;
+        const int64_t end = at < n ? c->events[at].at : last + 1;
+        if (cost < best) {
+            const int64_t found = noisy(c, cost, noise);
+            if (found < best) {
+                best = found;
+                chosen = begin;
+            }
+        }
+        if (end - 1 > begin && cost < best) {
+            const int64_t found = noisy(c, cost, noise);
+            if (found < best) {
+                best = found;
+                chosen = end - 1;
+            }
+        }
+        begin = end;
+    }
+    return chosen;
+}
+
+static int64_t lowest(climb_t *c, int64_t i, int64_t last)
+{
+    const int64_t n = walls(c, i, last);
+    int64_t cost = 0, begin = 0;
+    for (int64_t at = 0; begin <= last;) {
+        for (; at < n && c->events[at].at == begin; at++)
+            cost += c->events[at].weight;
+        if (cost == 0)
+            return begin;
+        begin = at < n ? c->events[at].at : last + 1;
+    }
+    return AWAY;
+}
+
+// Returns the effort that is left, and
+// in `waiting` how many buffers found no place, or -1 where there is no memory.
+EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
+                     const int64_t *alignments, const int64_t *base, const int64_t *start,
+                     const int64_t *near, const int64_t *up, const int64_t *down,
+                     const int64_t *joins, int64_t *offsets, int64_t budget, int64_t seed,
+                     int64_t gain, int64_t noise, int64_t fixed, int64_t shared, int64_t *waiting)
+{
+    climb_t c = {.count = count, .capacity = capacity, .sizes = sizes, .alignments = alignments,
+                 .base = base, .start = start, .near = near, .up = up, .down = down,
+                 .joins = joins, .offsets = offsets, .random = (uint64_t)seed};
+    int64_t *const memory = malloc(3 * (size_t)count * sizeof *memory);
+    event_t *const events = malloc(8 * (size_t)count * sizeof *events);
+    *waiting = -1;
+    if (memory == NULL || events == NULL) {
+        free(memory);
+        free(events);
+        return budget;
+    }
+    c.weights = memory;
+    c.events = events;
+    c.merged = events + 4 * count;
+    int64_t *const queue = memory + count, *const moved = memory + 2 * count;
+    memcpy(c.weights, base, (size_t)count * sizeof *base);
+    int64_t queued = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (offsets[i] + sizes[i] > capacity) {
+            offsets[i] = AWAY;
+            queue[queued++] = i;
+        }
+    }
+    while (queued > 0 && budget > 0) {
+        int64_t at = 0;
+        if (below(&c, 10) < 7) {
+            for (int64_t q = 1; q < queued; q++)
+                at = base[queue[q]] > base[queue[at]] ? q : at;
+        } else {
+            at = below(&c, queued);
+        }
+        const int64_t i = queue[at], alignment = alignments[i];
+        queue[at] = queue[--queued];
+        budget -= fixed + (start[i + 1] - start[i]) / shared;
+        const int64_t place = alignment * cheapest(&c, i, (capacity - sizes[i]) / alignment, noise);
+        offsets[i] = place;
+        int64_t yielding = 0;
+        for (int64_t k = start[i]; k < start[i + 1]; k++) {
+            const int64_t j = near[k], other = offsets[j];
+            if (other == AWAY || place + up[k] <= other || other + down[k] <= place ||
+                (joins[k] && place == other))
+                continue;
+            offsets[j] = AWAY;
+            c.weights[j] += base[j] * gain / 16 + 1;
+            int64_t to = yielding++;
+            for (; to > 0 && base[moved[to - 1]] < base[j]; to--)
+                moved[to] = moved[to - 1];
+            moved[to] = j;
+        }
+        for (int64_t m = 0; m < yielding; m++) {
+            const int64_t j = moved[m];
+            budget -= fixed + (start[j + 1] - start[j]) / shared;
+            const int64_t found = lowest(&c, j, (capacity - sizes[j]) / alignments[j]);
+            if (found == AWAY)
+                queue[queued++] = j;
+            else
+                offsets[j] = found * alignments[j];
+        }
+    }
+    *waiting = queued;
+    free(memory);
+    free(events);
+    return budget;
+}
