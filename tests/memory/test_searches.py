@@ -200,3 +200,14 @@ def test_hard_instances_are_as_dense_as_they_claim() -> None:
         buffers = instance(kind) if isinstance(kind, Kind) else drawn(kind)
         assert len(buffers) == kind.count
         assert 0.6 < density(buffers) < 1.0, kind.name
+
+
+def test_the_search_ends_where_the_largest_buffer_is_what_counts() -> None:
+    """In place of one another, and of sizes that alignment makes equal."""
+    buffers = [Buffer("a", 657, 0, 0), Buffer("b", 660, 0, 0)]
+    together = frozenset({("a", "b"), ("b", "a")})
+    found = place(buffers, disjoint, 20_000, together)
+    assert (found.size, found.lower_bound, found.optimal) == (660, 660, True)
+    climb = Climb(Conflicts(buffers, disjoint, together), budget=100)
+    assert climb.attempt(659, [0, 0], 50) is None
+    assert climb.budget < 100

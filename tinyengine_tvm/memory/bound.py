@@ -46,8 +46,10 @@ def section_height(conflicts: Conflicts, section: Sequence[int]) -> int:
     # A buffer that shares bytes with none can be taken out of any stack, which sinks by its size.
     height = sum(sizes[i] for i in plain) - slack
     if len(special) > _TRIED_IN_FULL:
-        return height + _stacked(conflicts, special, sizes)
-    return height + _least_stack(conflicts, special, sizes, grain)
+        height += _stacked(conflicts, special, sizes)
+    else:
+        height += _least_stack(conflicts, special, sizes, grain)
+    return max(height, *(buffers[i].size for i in section))
 
 
 def _stacked(conflicts: Conflicts, section: Sequence[int], sizes: Mapping[int, int]) -> int:

@@ -91,8 +91,12 @@ class Climb:
     def attempt(
         self, capacity: int, start: list[int], effort: int, seed: int = 0
     ) -> list[int] | None:
-        """Offsets within `capacity` bytes, or None where none are found with that effort."""
+        """Offsets within `capacity` bytes, or None where none are found with that effort.
+
+        Every attempt takes some effort, so that a search which ends with it ends.
+        """
         if max(self._sizes, default=0) > capacity:
+            self.budget -= _PLACE_COST
             return None
         granted = max(0, min(effort, self.budget))
         base, gain = self._bases[seed % len(self._bases)], _GAINS[seed % len(_GAINS)]
