@@ -9,7 +9,6 @@ many in compiled hill climbing.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used."""
-THOROUGH = 250_000_000
+THOROUGH = 300_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
 ENGINE_FROM = 10_000_000
 """Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
@@ -33,14 +32,16 @@ _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
-_LARGE = (*(("hill climbing afresh", 0.08),) * 9, ("beam search", 0.4), ("hill climbing", 0.28))
-"""The searches before the exact one, and their shares of the effort; it gets what they leave.
-
-Afresh means from another greedy placement: luck varies more from start to start than with effort.
-"""
+_LARGE = (("hill climbing from all", 0.8), ("beam search", 0.4), ("hill climbing", 0.2))
+"""The searches before the exact one, and their shares of the effort; it gets what they leave."""
+_ROUNDS, _ATTEMPT, _LATE = 6, 120, 4
+"""Rounds of climbs from all greedy placements; the part of their effort that an attempt gets; how
+much more it gets when the rounds are over and two climbs are left."""
+_TRIES = 3
+"""Attempts that fail before the next climb has its turn."""
 _SLOW = 2_500_000
 """Most effort of what isn't compiled, of which the shares of the beam search are."""
-_CLIMB, _CLIMB_LARGE = 20, 2_000
+_CLIMB, _CLIMB_LARGE = 20, 6_000
 """Most effort of hill climbing, per square of the number of buffers: few are better searched."""
 _ATTEMPTS, _PER_BUFFER = 60, 400
 """Attempts that hill climbing is split into, unless that's less effort than so much per buffer."""
@@ -101,7 +102,6 @@ def place(
     climb = Climb(conflicts, engine=large and size > bound)
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
-    ascending = itertools.cycle(sorted(starts.values(), key=lambda o: end(buffers, o)))
     for turn, (search, share) in enumerate(schedule):
         if size == bound:
             break
@@ -111,12 +111,14 @@ def place(
             better, used = _beam(wide, buffers, bound, size, int(most_slow * share))
             slow -= used
         else:
-            start = offsets if search == "hill climbing" else next(ascending)
             granted = min(int(budget * share), most)
-            better, used = _climb(climb, buffers, bound, start, granted, turn)
+            if search == "hill climbing":
+                better, used = _climb(climb, buffers, bound, offsets, granted, turn)
+            else:
+                better, used = _climbs(climb, buffers, bound, list(starts.values()), granted)
             slow -= 0 if large else used
         if better is not None and end(buffers, better) < size:
-            method, offsets, size = search.split(" afresh")[0], better, end(buffers, better)
+            method, offsets, size = search.split(" from")[0], better, end(buffers, better)
     proven = bound
     if size > bound and count <= EXACT_LIMIT:
         better, proven = _improve(buffers, separation, together, bound, size, slow)
@@ -148,6 +150,38 @@ def _climb(
 
     found = _descend(attempt, lambda: climb.budget > 0, buffers, bound, end(buffers, start))
     return found, budget - max(0, climb.budget)
+
+
+def _climbs(
+    climb: Climb, buffers: Sequence[Buffer], bound: int, starts: list[list[int]], budget: int
+) -> tuple[list[int] | None, int]:
+    """The best of climbs from all starts, if any got anywhere, and the effort that took.
+
+    They take turns, and after each the one that is behind is given up, down to two: luck varies
+    more from start to start than with effort, and shows early.
+    """
+    climb.budget = budget
+    effort, tries, rounds = max(1, budget // _ATTEMPT), 0, 0
+    field = sorted(((end(buffers, start), start) for start in starts), key=lambda pair: pair[0])
+    first = field[0][0]
+    while climb.budget > 0 and field[0][0] > bound:
+        moved = []
+        for size, offsets in field:
+            failures = 0
+            while failures < _TRIES and climb.budget > 0 and size > bound:
+                tries += 1
+                cut = max(1, (size - bound) >> (3 + failures))
+                found = climb.attempt(size - cut, offsets, effort, tries)
+                failures += 1
+                if found is not None:
+                    size, offsets, failures = end(buffers, found), found, 0
+            moved.append((size, offsets))
+        field = sorted(moved, key=lambda pair: pair[0])[: max(2, len(moved) - 1)]
+        rounds += 1
+        if rounds == _ROUNDS:
+            effort *= _LATE
+    size, offsets = field[0]
+    return (offsets if size < first else None), budget - max(0, climb.budget)
 
 
 def _beam(
