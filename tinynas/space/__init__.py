@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is searched: networks as shapes, and the space that they're drawn from."""
+
+from .architecture import Architecture, Block, Layer
+from .space import Genome, Space, Stage
+
+__all__ = ["Architecture", "Block", "Genome", "Layer", "Space", "Stage"]
