@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good sub-nets are with the supernet's weights, on the validation split.
+
+The work goes to any executor: a pool of processes, or dask.distributed's. What a worker needs
+travels with the task as bytes, and is unpacked once per process.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..data import DataSet
+from ..space import Genome, Space
+from ..supernet import SuperNet, recalibrate
+from ..supernet.train import resized
+from ..training.loop import preparation
+
+CALIBRATION_BATCH = 250
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Score:
+    """`accuracy` as a fraction, `loss` as cross entropy in nats."""
+
+    accuracy: float
+    loss: float
+
+
+class Accuracy:
+    """Scores genomes; each only once.
+
+    `samples` of the validation split are used, and `calibration` of the training split measure the
+    statistics of batch normalisation; both are drawn by `seed`.
+    """
+
+    def __init__(
+        self,
+        supernet: SuperNet,
+        data: DataSet,
+        *,
+        samples: int = 5000,
+        calibration: int = 1000,
+        seed: int = 0,
+        executor: Executor | None = None,
+        workers: int = 1,
+    ) -> None:
+        random = np.random.default_rng((seed, 0xACC))
+
+        def drawn(count: int, wanted: int) -> np.ndarray:
+            return np.sort(random.permutation(count)[:wanted])
+
+        train = drawn(len(data.train), calibration)
+        validation = drawn(len(data.validation), samples)
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "space": supernet.space.to_json(),
+                "weights": supernet.state_dict(),
+                "offset": data.offset,
+                "divisor": data.divisor,
+                "calibration": torch.from_numpy(data.train.inputs[train]),
+                "inputs": torch.from_numpy(data.validation.inputs[validation]),
+                "labels": torch.from_numpy(data.validation.labels[validation]),
+            },
+            buffer,
+        )
+        self._payload = buffer.getvalue()
+        self._executor, self._workers = executor, workers
+        self.known: dict[Genome, Score] = {}
+
+    def __call__(self, genomes: Sequence[Genome]) -> list[Score]:
+        new = [g for g in dict.fromkeys(genomes) if g not in self.known]
+        if self._executor is None or not new:
+            scores = evaluate(self._payload, new)
+        else:
+            # Small parts: workers that are slow then keep nobody waiting.
+            size = max(1, min(8, len(new) // (2 * self._workers)))
+            parts = [new[at : at + size] for at in range(0, len(new), size)]
+            futures = [self._executor.submit(evaluate, self._payload, part) for part in parts]
+            scores = [score for future in futures for score in future.result()]
+        self.known.update(zip(new, scores, strict=True))
+        return [self.known[genome] for genome in genomes]
+
+
+def quiet_worker() -> None:
+    """What a process of a pool does first: it's one of several, so it takes one thread."""
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    torch.set_num_threads(1)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(payload: bytes) -> tuple[SuperNet, dict[str, Any]]:
+    content = torch.load(io.BytesIO(payload), weights_only=True)
+    supernet = SuperNet(Space.from_json(content["space"]))
+    supernet.load_state_dict(content["weights"])
+    return supernet, content
+
+
+@torch.no_grad()
+def evaluate(payload: bytes, genomes: Sequence[Genome]) -> list[Score]:
+    """The scores of genomes, in a worker."""
+    if not genomes:
+        return []
+    supernet, content = _unpacked(payload)
+    prepare = preparation(content["offset"], content["divisor"], torch.device("cpu"))
+    scores = []
+    for genome in genomes:
+
+        def batches(name: str, size: int, resolution: int = genome.resolution) -> list[Any]:
+            parts = [prepare(part) for part in content[name].split(size)]
+            return [p if p.shape[3] == resolution else resized(p, resolution) for p in parts]
+
+        network = supernet.extract(genome)
+        recalibrate(network, batches("calibration", CALIBRATION_BATCH))
+        logits = torch.cat([network(batch) for batch in batches("inputs", BATCH)])
+        labels = content["labels"]
+        right = (logits.argmax(1) == labels).double().mean()
+        scores.append(Score(float(right), float(functional.cross_entropy(logits, labels))))
+    return scores
