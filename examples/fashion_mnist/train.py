@@ -32,7 +32,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from data import DEFAULT_FOLDER, as_input, load
 from network import FashionNet, count_macs
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -41,6 +40,8 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+
+from tinynas.data import fashion_mnist
 
 SEED = 1
 BATCH = 128
@@ -57,12 +58,12 @@ def augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return padded[:, :, 1 + down : 29 + down, 1 + right : 29 + right].contiguous()
 
 
-def train(images: np.ndarray, labels: np.ndarray, epochs: int, rate: float) -> FashionNet:
-    """Trains with SGD and one learning-rate cycle on uint8 images [n, 28, 28]."""
+def train(inputs: np.ndarray, labels: np.ndarray, epochs: int, rate: float) -> FashionNet:
+    """Trains with SGD and one learning-rate cycle on float32 inputs [n, 1, 28, 28]."""
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
     generator = torch.Generator().manual_seed(SEED)
-    x, y = torch.from_numpy(as_input(images)), torch.from_numpy(labels.astype(np.int64))
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
     network = FashionNet()
     optimiser = torch.optim.SGD(
         network.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=1e-4
@@ -92,8 +93,8 @@ def train(images: np.ndarray, labels: np.ndarray, epochs: int, rate: float) -> F
 class Calibration(CalibrationDataReader):
     """Training images, one at a time, for the ranges of the activations."""
 
-    def __init__(self, images: np.ndarray) -> None:
-        self._images: Iterator[np.ndarray] = iter(as_input(images))
+    def __init__(self, inputs: np.ndarray) -> None:
+        self._images: Iterator[np.ndarray] = iter(inputs)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         image = next(self._images, None)
@@ -132,15 +133,13 @@ def export(network: FashionNet, calibration: np.ndarray, folder: Path) -> Path:
     return path
 
 
-def outputs_of(path: Path, images: np.ndarray) -> np.ndarray:
+def outputs_of(path: Path, inputs: np.ndarray) -> np.ndarray:
     """float32 [n, 10]: what onnxruntime computes without rewriting the graph."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return np.concatenate(
-        [session.run(None, {"image": image[None]})[0] for image in as_input(images)]
-    )
+    return np.concatenate([session.run(None, {"image": image[None]})[0] for image in inputs])
 
 
 def output_scale(path: Path) -> np.float32:
@@ -157,7 +156,7 @@ def accuracy(outputs: np.ndarray, labels: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--data", type=Path, default=fashion_mnist.FOLDER)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rate", type=float, default=0.2, help="peak learning rate")
@@ -166,17 +165,21 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
 
-    splits = load(arguments.data)
-    network = train(*splits["train"], arguments.epochs, arguments.rate)
+    data = fashion_mnist.load(arguments.data)
+    inputs = data.as_input(data.train.inputs)
+    network = train(inputs, data.train.labels, arguments.epochs, arguments.rate)
     weights = sum(m.weight.numel() for m in network.modules() if hasattr(m, "groups"))
     weights += network.classifier.weight.numel()
     print(f"{weights} weights, {count_macs(network)} MACs")
 
-    path = export(network, splits["train"][0][:CALIBRATION_IMAGES], arguments.output)
-    for name in ("validation", "test") if arguments.test else ("validation",):
-        images, labels = splits[name]
-        exact = outputs_of(arguments.output / "float.onnx", images)
-        quantised = outputs_of(path, images)
+    path = export(network, inputs[:CALIBRATION_IMAGES], arguments.output)
+    splits = [("validation", data.validation)]
+    if arguments.test:
+        splits.append(("test", data.test))
+    for name, split in splits:
+        inputs, labels = data.as_input(split.inputs), split.labels
+        exact = outputs_of(arguments.output / "float.onnx", inputs)
+        quantised = outputs_of(path, inputs)
         same = 100 * np.mean(exact.argmax(1) == quantised.argmax(1))
         print(
             f"{name}: float {accuracy(exact, labels)}, int8 {accuracy(quantised, labels)}, "
@@ -185,8 +188,8 @@ def main() -> None:
         if name == "test":
             np.savez_compressed(
                 arguments.output / "test_images.npz",
-                images=images[:SHIPPED_IMAGES],
-                labels=labels[:SHIPPED_IMAGES],
+                images=split.inputs[:SHIPPED_IMAGES, 0],
+                labels=labels[:SHIPPED_IMAGES].astype(np.uint8),
                 reference=quantised[:SHIPPED_IMAGES],
                 scale=output_scale(path),
             )

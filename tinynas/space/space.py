@@ -226,7 +226,11 @@ class Space:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Space:
         def stage(values: dict[str, Any]) -> Stage:
-            return Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            known: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            }
+            return Stage(**known)
 
         return cls(
             **{
