@@ -15,8 +15,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .errors import NasError
-
 app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

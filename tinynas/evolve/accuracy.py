@@ -23,7 +23,7 @@ from ..data import DataSet
 from ..space import Genome, Space
 from ..supernet import SuperNet, recalibrate
 from ..supernet.train import resized
-from ..training.loop import preparation
+from ..training.loading import preparation
 
 CALIBRATION_BATCH = 250
 BATCH = 500

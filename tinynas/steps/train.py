@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from ..data import DataSet
-from ..data.augment import augmented
 from ..errors import NasError
 from ..project import Project
 from ..space import Space, default_space
 from ..supernet import Sandwich, Shrinking, SuperNet
-from ..training.loop import Epoch, Recipe, Training, choose_device, preparation, restore, save
+from ..training.loading import Augmented
+from ..training.loop import Epoch, Recipe, Training, choose_device, ranks, restore, save
 
 CHECKPOINT = "supernet.training.pt"
 RESULT = "supernet.pt"
@@ -53,11 +53,12 @@ def train_supernet(
     where = choose_device(device)
     torch.manual_seed(recipe.seed)
     supernet = SuperNet(space)
-    steps = max(1, len(data.train.labels) // recipe.batch) * recipe.epochs
+    samples = len(data.train)
     step = Sandwich(
         supernet,
+        torch.from_numpy(data.train.labels).to(where),
         shrinking,
-        steps,
+        recipe.steps(samples),
         recipe.label_smoothing,
         recipe.seed,
         mixed=where.type == "cuda" if mixed is None else mixed,
@@ -65,11 +66,9 @@ def train_supernet(
     training = Training(
         supernet,
         step,
-        data.train.inputs,
-        data.train.labels,
+        Augmented(data, where, recipe.seed, ranks()[0]),
+        samples,
         recipe,
-        prepare=preparation(data.offset, data.divisor, where),
-        augment=lambda batch, generator: augmented(batch, data.augment, generator),
         device=where,
         checkpoint=project.path(CHECKPOINT),
         facts={"space": space.to_json(), "shrinking": asdict(shrinking), "data": data.name},

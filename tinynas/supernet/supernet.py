@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..space import Architecture, Block, Genome, Space
+from ..space import Block, Genome, Space
 from ..training.network import Convolution, SqueezeExcite, StaticNetwork, as_channels_last
 from .elastic import ElasticConvolution, ElasticDepthwise, ElasticSqueezeExcite
 
@@ -141,5 +141,3 @@ def recalibrate(network: StaticNetwork, batches: list[torch.Tensor]) -> None:
     for norm in norms:
         norm.momentum = 0.1
     network.eval()
-
-

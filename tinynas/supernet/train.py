@@ -59,11 +59,12 @@ def opened(space: Space, phase: int) -> Space:
 
 
 class Sandwich:
-    """The step of the training loop."""
+    """The step of the training loop. `labels`: int64 [samples], on the device."""
 
     def __init__(
         self,
         supernet: SuperNet,
+        labels: torch.Tensor,
         shrinking: Shrinking,
         steps: int,
         label_smoothing: float,
@@ -71,6 +72,7 @@ class Sandwich:
         mixed: bool = False,
     ) -> None:
         self.supernet, self.shrinking, self.steps = supernet, shrinking, steps
+        self.labels = labels
         self.smoothing, self.seed, self.mixed = label_smoothing, seed, mixed
 
     def genomes(self, step: int) -> list[Genome]:
@@ -83,9 +85,10 @@ class Sandwich:
         # Places that a phase leaves out hold its own smallest choices; the space's are meant.
         return [self.supernet.space.normal(g) for g in (space.extreme(False), *drawn)]
 
-    def __call__(self, x: torch.Tensor, labels: torch.Tensor, step: int) -> float:
+    def __call__(self, x: torch.Tensor, indices: torch.Tensor, step: int) -> float:
         largest = self.supernet.space.extreme(True)
         logits = self._logits(x, largest)
+        labels = self.labels[indices]
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)
         loss.backward()
         soft = functional.softmax(logits.detach(), dim=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from torch import distributed, nn
 
 from ..errors import NasError
 
-Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 Forward = Callable[[torch.Tensor, torch.Tensor, int], float]
-"""Takes inputs, labels and the number of the step; adds to the gradients; gives the loss."""
+"""Takes inputs, indices of the samples and the number of the step; adds to the gradients, and gives
+the loss."""
+Loader = Callable[[torch.Tensor, int, int], torch.Tensor]
+"""Gives the inputs, on the device, of the samples with some indices, an epoch and a step."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Recipe:
     clip: float = 5.0
     label_smoothing: float = 0.1
     seed: int = 0
+
+    def steps(self, samples: int) -> int:
+        """Of all epochs. The samples that fill no batch sit an epoch out."""
+        return max(1, samples // self.batch) * self.epochs
 
     def rate_at(self, progress: float) -> float:
         """The learning rate after `progress` (0..1) of all steps."""
@@ -76,7 +82,9 @@ def choose_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise NasError(f"torch can't use the device '{name}' ({reason}); try --device cpu") from None
+        raise NasError(
+            f"torch can't use the device '{name}' ({reason}); try --device cpu"
+        ) from None
     return device
 
 
@@ -111,9 +119,7 @@ def restore(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 class Training:
-    """Trains `module` on inputs [n, ...] and labels [n] with `forward` as the step.
-
-    `prepare` makes float inputs of a batch of raw ones, on the device.
+    """Trains `module` on `samples` samples with `forward` as the step.
 
     Raises:
         NasError: a checkpoint of another recipe lies where this one's would, or the loss is no
@@ -124,12 +130,10 @@ class Training:
         self,
         module: nn.Module,
         forward: Forward,
-        inputs: np.ndarray,
-        labels: np.ndarray,
+        load: Loader,
+        samples: int,
         recipe: Recipe,
         *,
-        prepare: Callable[[torch.Tensor], torch.Tensor],
-        augment: Augment | None = None,
         device: torch.device | None = None,
         checkpoint: Path | None = None,
         facts: dict[str, Any] | None = None,
@@ -137,9 +141,7 @@ class Training:
     ) -> None:
         self.module, self.forward, self.recipe = module, forward, recipe
         self.device = device or torch.device("cpu")
-        self.inputs = torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device)
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(self.device)
-        self.prepare, self.augment, self.on_epoch = prepare, augment, on_epoch
+        self.load, self.samples, self.on_epoch = load, samples, on_epoch
         self.checkpoint = checkpoint
         self.facts = {"recipe": asdict(recipe), **(facts or {})}
         self.rank, self.world = ranks()
@@ -150,8 +152,7 @@ class Training:
             momentum=recipe.momentum,
             nesterov=True,
         )
-        # No batch of a single sample: its normalisation would have nothing to go by.
-        self.steps = max(1, len(self.labels) // recipe.batch)
+        self.steps = recipe.steps(samples) // recipe.epochs
         self.history: list[Epoch] = []
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
@@ -194,7 +195,7 @@ class Training:
 
     def _batches(self, epoch: int) -> Iterator[torch.Tensor]:
         """Indices of this process' part of each batch."""
-        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.labels))
+        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(self.samples)
         part = max(1, self.recipe.batch // self.world)
         for step in range(self.steps):
             first = step * self.recipe.batch + self.rank * part
@@ -203,21 +204,17 @@ class Training:
     def _epoch(self, number: int) -> float:
         self.module.train()
         total = 0.0
-        generator = torch.Generator(device=self.device)
         for index, batch in enumerate(self._batches(number)):
             step = number * self.steps + index
             rate = self.recipe.rate_at(step / (self.steps * self.recipe.epochs))
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-            x = self.prepare(self.inputs[batch])
-            if self.augment is not None:
-                generator.manual_seed(_mix(self.recipe.seed, step, self.rank))
-                x = self.augment(x, generator)
+            x = self.load(batch, number, step)
             self.optimiser.zero_grad(set_to_none=True)
-            loss = self.forward(x, self.labels[batch], step)
+            loss = self.forward(x, batch, step)
             if not np.isfinite(loss):
                 raise NasError(
-                    f"the loss is {loss} at step {step}; a lower --rate than {self.recipe.rate} helps"
+                    f"the loss is {loss} at step {step}; a --rate below {self.recipe.rate} helps"
                 )
             self._share_gradients()
             if self.recipe.clip:
@@ -248,38 +245,6 @@ def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _mix(*numbers: int) -> int:
+def mixed_seed(*numbers: int) -> int:
     """One 63-bit seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def preparation(
-    offset: Sequence[float], divisor: Sequence[float], device: torch.device
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Makes the network's float32 input of raw inputs: (value - offset) / divisor per channel."""
-    first, second = (
-        torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
-        for values in (offset, divisor)
-    )
-
-    def prepare(raw: torch.Tensor) -> torch.Tensor:
-        return (raw.float() - first) / second
-
-    return prepare
-
-
-@torch.no_grad()
-def logits_of(
-    network: nn.Module,
-    inputs: np.ndarray,
-    prepare: Callable[[torch.Tensor], torch.Tensor],
-    device: torch.device,
-    batch: int = 500,
-) -> np.ndarray:
-    """float32 [n, classes]: what a network in eval mode makes of raw inputs."""
-    network.eval()
-    parts = [
-        network(prepare(torch.from_numpy(inputs[at : at + batch]).to(device))).float().cpu().numpy()
-        for at in range(0, len(inputs), batch)
-    ]
-    return np.concatenate(parts)
