@@ -3,36 +3,22 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Annotated, NoReturn
 
 import typer
 
-from ..errors import TinyEngineError
 from ..version import __version__
 from .boards import boards
 from .compile import compile_
 from .export import export
+from .launch import launch
 from .memory import memory
 from .pareto import pareto
 from .profile import profile
 from .run import run
 from .targets import targets
-from .terminal import quiet_libraries
 from .tune import tune
-
-USER_ERROR = 2
-DEFECT = 1
-INTERRUPTED = 130
-
-# typer brings click along under different names in different versions; both are its bases.
-_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
-
 
 app = typer.Typer(
     add_completion=False,
@@ -84,57 +70,5 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command and exits: 0, 2 for what the user can mend, 1 for a defect of ours.
-
-    Errors are one line on stderr, `error: ...`; tracebacks need --debug or TINYENGINE_DEBUG=1.
-    """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments or os.environ.get("TINYENGINE_DEBUG", "") not in ("", "0")
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding lacks isn't worth a crash.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    with nullcontext() if debug else quiet_libraries():
-        code = _run(arguments, debug)
-        if code:
-            # TVM warns of what a failed import left behind when that is destroyed.
-            gc.collect()
-    sys.exit(code)
-
-
-def _run(arguments: list[str], debug: bool) -> int:
-    command = typer.main.get_command(app)
-    try:
-        code = command.main(arguments, prog_name="tinyengine", standalone_mode=False)
-        return code if isinstance(code, int) else 0
-    except TinyEngineError as error:
-        return _fail(str(error), USER_ERROR, debug)
-    except _CommandLineError as error:
-        # pydantic, which newer typers check values with, puts these words before its message.
-        message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined]
-        return _fail(f"{message.rstrip('.')}; see {_help_of(error)}", USER_ERROR, debug)
-    except OSError as error:
-        # The disk is full, a file can't be read: it's for the user to mend, whoever opened it.
-        where = f": '{error.filename}'" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}", USER_ERROR, debug)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", INTERRUPTED, debug)
-    except Exception as error:
-        return _fail(
-            f"internal error: {type(error).__name__}: {error} "
-            "(a defect of tinyengine: please report it with the output of tinyengine --debug)",
-            DEFECT,
-            debug,
-        )
-
-
-def _help_of(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'tinyengine'} --help"
-
-
-def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    typer.echo("error: " + " ".join(message.split()), err=True)
-    return code
+    """Runs the command and exits; see `launch`."""
+    launch(app, "tinyengine", arguments)

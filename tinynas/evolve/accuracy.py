@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +54,7 @@ class Accuracy:
         seed: int = 0,
         executor: Executor | None = None,
         workers: int = 1,
+        on_scores: Callable[[dict[Genome, Score]], None] | None = None,
     ) -> None:
         random = np.random.default_rng((seed, 0xACC))
 
@@ -77,19 +78,26 @@ class Accuracy:
         )
         self._payload = buffer.getvalue()
         self._executor, self._workers = executor, workers
+        self._on_scores = on_scores
         self.known: dict[Genome, Score] = {}
+        """What was scored; scores of an earlier run may be put in."""
 
     def __call__(self, genomes: Sequence[Genome]) -> list[Score]:
         new = [g for g in dict.fromkeys(genomes) if g not in self.known]
-        if self._executor is None or not new:
-            scores = evaluate(self._payload, new)
+        # Small parts: workers that are slow then keep nobody waiting, and little is lost when the
+        # run is killed.
+        size = max(1, min(8, len(new) // (2 * self._workers)))
+        parts = [new[at : at + size] for at in range(0, len(new), size)]
+        results: Iterator[list[Score]]
+        if self._executor is None:
+            results = (evaluate(self._payload, part) for part in parts)
         else:
-            # Small parts: workers that are slow then keep nobody waiting.
-            size = max(1, min(8, len(new) // (2 * self._workers)))
-            parts = [new[at : at + size] for at in range(0, len(new), size)]
             futures = [self._executor.submit(evaluate, self._payload, part) for part in parts]
-            scores = [score for future in futures for score in future.result()]
-        self.known.update(zip(new, scores, strict=True))
+            results = (future.result() for future in futures)
+        for part, scores in zip(parts, results, strict=True):
+            self.known.update(zip(part, scores, strict=True))
+            if self._on_scores is not None:
+                self._on_scores(self.known)
         return [self.known[genome] for genome in genomes]
 
 
@@ -110,8 +118,6 @@ def _unpacked(payload: bytes) -> tuple[SuperNet, dict[str, Any]]:
 @torch.no_grad()
 def evaluate(payload: bytes, genomes: Sequence[Genome]) -> list[Score]:
     """The scores of genomes, in a worker."""
-    if not genomes:
-        return []
     supernet, content = _unpacked(payload)
     prepare = preparation(content["offset"], content["divisor"], torch.device("cpu"))
     scores = []

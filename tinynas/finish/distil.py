@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fine-tuning with a teacher (Hinton et al., Distilling the Knowledge in a Neural Network, 2015)."""
+"""Fine-tuning with a teacher: Hinton et al., Distilling the Knowledge in a Neural Network, 2015."""
 
 from __future__ import annotations
 

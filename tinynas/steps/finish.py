@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Finish:
     supernet, which shows what they're worth."""
 
     recipe: Recipe
-    distillation: Distillation | None = Distillation()
+    distillation: Distillation | None = field(default_factory=Distillation)
     qat_epochs: int = 3
     qat_rate: float = 0.005
     scratch: bool = False
@@ -152,10 +152,10 @@ class Finisher:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.recipe.seed)
         network, history = self.train(network, options, folder, on_epoch)
-        exact = self.accuracy(network, "validation")
+        exact = {split: self.accuracy(network, split) for split in ("validation", "test")}
         path, rounded = self.quantised(network, folder, name)
         aware = False
-        if exact - rounded > TOLERATED and options.qat_epochs:
+        if exact["validation"] - rounded > TOLERATED and options.qat_epochs:
             recipe = Recipe(
                 options.qat_epochs,
                 batch=options.recipe.batch,
@@ -177,9 +177,9 @@ class Finisher:
             "model": path.name,
             "architecture": architecture.to_json(),
             "macs": architecture.macs,
-            "validation": {"float": exact, "int8": rounded},
+            "validation": {"float": exact["validation"], "int8": rounded},
             "test": {
-                "float": self.accuracy(network, "test"),
+                "float": exact["test"],
                 "int8": float(np.mean(reference.argmax(1) == test.labels)),
                 "device": measured.accuracy,
             },
