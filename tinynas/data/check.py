@@ -43,9 +43,7 @@ def _check_layout(data: DataSet, name: str, split: Split) -> None:
     if not len(inputs):
         raise NasError(f"{where} is empty; give it samples of every class")
     if 0 in inputs.shape:
-        raise NasError(
-            f"{where} has inputs of shape {inputs.shape}, without a value; give {layout}"
-        )
+        raise NasError(f"{where} has inputs of shape {inputs.shape}, no values; give {layout}")
     if inputs.shape[1:] != data.train.inputs.shape[1:]:
         raise NasError(
             f"{where} has samples of shape {inputs.shape[1:]}, the train split of "

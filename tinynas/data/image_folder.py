@@ -63,11 +63,13 @@ def load(
     parts, classes = _files(path, validation, test)
     if channels is None:
         channels = 1 if _are_grey(file for part in parts for files in part for file in files) else 3
-    splits = [_split(part, resolution, channels) for part in parts]
+    train, held, tested = (_split(part, resolution, channels) for part in parts)
     offset, divisor = image_scaling(channels)
     return DataSet(
-        path.name,
-        *splits,
+        name=path.resolve().name,
+        train=train,
+        validation=held,
+        test=tested,
         classes=tuple(classes),
         dimensions=2,
         offset=offset,

@@ -2,8 +2,8 @@
 """Shoulder exercises in the signal of a smartwatch: the data that comes with PyPI's seglearn.
 
 140 recordings at 50 Hz of 3 accelerations and 3 angular rates: 10 subjects did 7 exercises with
-either arm (Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial
-signals from a smartwatch", Physiological Measurement, 2018). The splits share no subject, because
+either arm (Burns et al., "Shoulder Physiotherapy Exercise Recognition: Machine Learning the
+Inertial Signals from a Smartwatch", 2018, arXiv:1802.01489). The splits share no subject, because
 a network that has seen a person's other repetitions looks better than it is.
 """
 
@@ -28,14 +28,20 @@ AUGMENTATION = Augmentation("windows", shift=0.1, scaling=0.1, jitter=0.05)
 TEST_SUBJECTS = 2
 
 
+def installed() -> Path | None:
+    """The file in the installed package, which isn't imported for it."""
+    found = importlib.util.find_spec("seglearn")
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]).parent / MEMBER
+
+
 def _file(path: Path | None) -> tuple[bytes, str]:
-    """The .npy file's bytes, and its name for messages. seglearn itself isn't imported."""
+    """The .npy file's bytes, and its name for messages."""
+    path = installed() if path is None else path
     if path is None:
-        found = importlib.util.find_spec("seglearn")
-        if found is None or not found.submodule_search_locations:
-            raise NasError(f"the IMU data set is in the package seglearn, which isn't here; {CURE}")
-        path = Path(found.submodule_search_locations[0]).parent / MEMBER
-    elif path.is_dir():
+        raise NasError(f"the IMU data set is in the package seglearn, which isn't here; {CURE}")
+    if path.is_dir():
         path = path / Path(MEMBER).name
     try:
         if path.suffix in (".whl", ".zip"):

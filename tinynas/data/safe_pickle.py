@@ -50,7 +50,9 @@ class _Array:
             values = np.empty(len(raw), object)
             values[:] = [_plain(value) for value in raw]
         else:
-            values = np.frombuffer(raw, kind.dtype()).copy()
+            stored = kind.dtype()
+            # In this machine's byte order, as numpy does.
+            values = np.frombuffer(raw, stored).astype(stored.newbyteorder("="))
         return values.reshape(shape, order="F" if fortran else "C")
 
 
