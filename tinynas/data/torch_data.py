@@ -103,7 +103,8 @@ def _read(samples: Indexed, name: str, part: str) -> tuple[np.ndarray, np.ndarra
             value, label = samples[index]
             array = np.asarray(value)
             labels.append(_label(label))
-        except (TypeError, ValueError, OverflowError) as error:
+        # A tensor of several labels is a RuntimeError.
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise NasError(f"{where} is not a (tensor, int) pair ({reason})") from error
         if array.dtype.kind not in "uf" or (array.dtype.kind == "u" and array.dtype != np.uint8):

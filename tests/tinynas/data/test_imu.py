@@ -116,7 +116,7 @@ def broken(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ([1, 2], "not seglearn's smartwatch data"),
+        ("text", "not seglearn's smartwatch data"),
         ({"X": []}, "not seglearn's smartwatch data"),
         (broken(y=np.zeros(3)), "lengths differ"),
         (broken(X=[np.zeros((90, 6))] * 29 + [np.zeros((90, 5))]), "lengths differ"),
