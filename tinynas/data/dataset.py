@@ -125,8 +125,10 @@ def image_scaling(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def standardisation(inputs: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of float32 [n, channels, height, width].
 
-    A channel that never changes gets the divisor 1; `check` refuses it by name.
+    A channel that never changes gets the divisor 1, and no samples 0 and 1: `check` refuses both.
     """
+    if not inputs.size:
+        return (0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1]
     with np.errstate(all="ignore"):
         mean = inputs.mean(axis=(0, 2, 3), dtype=np.float64)
         deviation = inputs.std(axis=(0, 2, 3), dtype=np.float64)
