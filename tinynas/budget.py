@@ -41,6 +41,10 @@ class Budget:
             None if latency is None else parse_latency(latency),
         )
 
+    @property
+    def unlimited(self) -> bool:
+        return self == Budget()
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -16,7 +16,11 @@ SETTINGS = "settings.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """What all steps of a search share. Texts are kept as the user wrote them."""
+    """What all steps of a search share. Texts are kept as the user wrote them.
+
+    `supernet`: a file with a trained one, instead of step 2. `memory`: whose memory counts when
+    networks are judged, one of hardware.MODELS. `squeeze`: blocks have squeeze-and-excite.
+    """
 
     task: str | None = None
     data: str | None = None
@@ -25,6 +29,9 @@ class Settings:
     flash: str | None = None
     latency: str | None = None
     seed: int | None = None
+    supernet: str | None = None
+    memory: str | None = None
+    squeeze: bool | None = None
 
     @property
     def budget(self) -> Budget:
@@ -65,7 +72,7 @@ class Project:
                 continue
             if old is not None and old != new:
                 raise NasError(
-                    f"'{folder}' was begun with --{field.name} {old}, not {new}; "
+                    f"'{folder}' was begun with {field.name} {old}, not {new}; "
                     "leave the option out, or give a new folder"
                 )
             settings = replace(settings, **{field.name: new})

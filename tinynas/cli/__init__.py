@@ -6,6 +6,6 @@ import os
 # Read by the OpenMP runtime when torch is loaded: idle threads that spin starve other processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from .app import main  # noqa: E402 - the line above has to come first
+from .app import main
 
 __all__ = ["main"]

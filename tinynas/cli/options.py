@@ -65,3 +65,19 @@ class MemoryModel(str, Enum):
     OURS = "tinyengine-tvm"
     TFLM = "tflite-micro"
     TINYENGINE = "tinyengine"
+
+
+class Method(str, Enum):
+    """How the winner is searched."""
+
+    EVOLUTION = "evolution"
+    DIRECT = "direct"
+    RANDOM = "random"
+
+
+class Aim(str, Enum):
+    """What is sought."""
+
+    ACCURACY = "accuracy"
+    MACS = "macs"
+    WEIGHTS = "weights"

@@ -18,7 +18,7 @@ from ..finish.export import export_float, outputs_of, quantise
 from ..finish.measure import compile_for, measure
 from ..finish.qat import rounding
 from ..project import Project
-from ..space import Architecture
+from ..space import Architecture, Genome
 from ..supernet import SuperNet, recalibrate
 from ..training.loading import Augmented, Views, logits_of, preparation
 from ..training.loop import Epoch, Recipe, Training, choose_device, restore, save
@@ -61,6 +61,13 @@ class Finisher:
         samples = torch.from_numpy(self.calibration).to(self.device)
         recalibrate(network, [self.prepare(part) for part in samples.split(250)])
         return network
+
+    def start(self, genome: Genome, options: Finish) -> StaticNetwork:
+        """The network as the supernet has it, or with weights drawn anew."""
+        torch.manual_seed(options.recipe.seed)
+        if options.scratch:
+            return StaticNetwork(self.supernet.space.architecture(genome)).to(self.device)
+        return self._calibrated(self.supernet.extract(genome))
 
     def taught(self, views: Views, count: int) -> torch.Tensor:
         """float16 [views, samples, classes]: the largest network's logits."""

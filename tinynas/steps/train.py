@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from ..data import DataSet
 from ..errors import NasError
 from ..project import Project
-from ..space import Space, default_space
+from ..space import Space
 from ..supernet import Sandwich, Shrinking, SuperNet
 from ..training.loading import Augmented
 from ..training.loop import Epoch, Recipe, Training, choose_device, ranks, restore, save
@@ -23,26 +23,24 @@ RESULT = "supernet.pt"
 RECORD = "train.json"
 
 
-def space_of(data: DataSet) -> Space:
-    """The default space of a data set."""
-    channels, _, size = data.input
-    return default_space(channels, size, len(data.classes), data.dimensions)
+@dataclass(frozen=True)
+class Train:
+    """`device`: cpu, cuda, or auto. `mixed`: bfloat16 where it helps; None for GPUs only."""
+
+    recipe: Recipe
+    shrinking: Shrinking = field(default_factory=Shrinking)
+    device: str = "auto"
+    mixed: bool | None = None
 
 
 def train_supernet(
     project: Project,
     data: DataSet,
     space: Space,
-    recipe: Recipe,
-    shrinking: Shrinking,
-    *,
-    device: str = "auto",
-    mixed: bool | None = None,
+    options: Train,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Path:
     """Trains the supernet, or what is left of its epochs; gives the file with its weights.
-
-    `mixed`: bfloat16 where it helps; None for GPUs only.
 
     Raises:
         NasError: a checkpoint of other options, an unusable device, or a loss that diverges.
@@ -50,7 +48,8 @@ def train_supernet(
     result = project.path(RESULT)
     if result.exists():
         return result
-    where = choose_device(device)
+    recipe, shrinking, mixed = options.recipe, options.shrinking, options.mixed
+    where = choose_device(options.device)
     torch.manual_seed(recipe.seed)
     supernet = SuperNet(space)
     samples = len(data.train)

@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommands: options become the arguments of the steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tinyengine_tvm.cli.terminal import JsonOption, console, facts, print_json, table
+
+from ..errors import NasError
+from . import options as o
+
+if TYPE_CHECKING:
+    from ..pipeline import Options, Search
+
+SamplesOption = Annotated[
+    int, typer.Option("--samples", min=1, help="Networks judged per width and resolution.")
+]
+KeepOption = Annotated[
+    int, typer.Option("--keep", min=1, help="Widths and resolutions that are searched.")
+]
+EpochsOption = Annotated[
+    int, typer.Option("--epochs", min=1, help="Passes over the training split, of the supernet.")
+]
+BatchOption = Annotated[int, typer.Option("--batch", min=2, help="Samples per step.")]
+RateOption = Annotated[float, typer.Option("--rate", help="The highest learning rate.")]
+MethodOption = Annotated[
+    o.Method, typer.Option("--method", help="Evolution on a predictor, on measurements, or random.")
+]
+AimOption = Annotated[o.Aim, typer.Option("--aim", help="What is sought.")]
+PopulationOption = Annotated[int, typer.Option("--population", min=4, help="Of the evolution.")]
+GenerationsOption = Annotated[int, typer.Option("--generations", min=1, help="Of the evolution.")]
+CrossoverOption = Annotated[
+    float, typer.Option("--crossover", min=0, max=1, help="Part of children with two parents.")
+]
+MutationOption = Annotated[
+    float, typer.Option("--mutation", min=0, max=1, help="Probability of each choice to change.")
+]
+MeasuredOption = Annotated[
+    int, typer.Option("--measured", min=2, help="Random networks that teach the predictor first.")
+]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=0, help="Of evolving and measuring.")]
+ValidationOption = Annotated[
+    int, typer.Option("--validation", min=1, help="Samples that score a network, at most.")
+]
+FrontOption = Annotated[
+    str | None,
+    typer.Option("--front", help="All trade-offs of accuracy and: cycles, sram, flash or macs."),
+]
+TuneOption = Annotated[int, typer.Option("--tune-epochs", min=1, help="Of fine-tuning the winner.")]
+TuneRateOption = Annotated[float, typer.Option("--tune-rate", help="Its highest learning rate.")]
+SeedsOption = Annotated[
+    int, typer.Option("--seeds", min=1, help="How often the winner is finished.")
+]
+ScratchOption = Annotated[
+    bool, typer.Option("--scratch", help="Train the winner without the supernet's weights.")
+]
+NameOption = Annotated[str, typer.Option("--name", help="Of the model: a C identifier.")]
+MemoryOption = Annotated[
+    o.MemoryModel | None, typer.Option("--memory", help="Whose memory decides what fits.")
+]
+
+
+def _search(
+    output: Path,
+    given: dict[str, Any],
+    options: Options,
+    threads: int = 1,
+    quiet: bool = False,
+) -> Search:
+    """The search of a folder, with its data set read."""
+    try:
+        import torch
+    except ImportError as error:
+        raise NasError(
+            f"tinynas needs torch ({error}); install it with: pip install 'tinyengine-tvm[nas]'"
+        ) from error
+    from ..data import load
+    from ..pipeline import Search
+    from ..project import Project, Settings
+
+    torch.set_num_threads(threads)
+    project = Project.open(output, Settings(**given))
+    settings = project.settings
+    if settings.task is None:
+        from ..data import TASKS
+
+        raise NasError(f"no data set; give --task, one of {', '.join(TASKS)}")
+    errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    path = None if settings.data is None else Path(settings.data)
+    say = (lambda text: None) if quiet else (lambda text: errors.print(text))
+    return Search(project, load(settings.task, path), options, say)
+
+
+def space(
+    output: o.OutputOption,
+    task: o.TaskOption = None,
+    data: o.DataOption = None,
+    target: o.TargetOption = None,
+    sram: o.SramOption = None,
+    flash: o.FlashOption = None,
+    latency: o.LatencyOption = None,
+    seed: o.SeedOption = None,
+    samples: SamplesOption = 300,
+    keep: KeepOption = 3,
+    squeeze_excite: o.SqueezeOption = False,
+    supernet: o.SupernetOption = None,
+    memory: MemoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 1: choose the widths and resolutions whose networks do most within the budget.
+
+    Nothing is trained: networks are drawn, and the compiler's planner says what fits.
+    """
+    from ..pipeline import Options
+    from ..steps.choose import RESULT, Choose
+
+    options = Options(choose=Choose(samples, keep))
+    given = _given(task, data, target, sram, flash, latency, seed, supernet, memory, squeeze_excite)
+    search = _search(output, given, options, quiet=as_json)
+    chosen = search.choose()
+    result = search.project.read(RESULT) or {}
+    if as_json:
+        print_json(result)
+        return
+    rows = table(">width", ">resolution", ">fit", ">mean MMACs")
+    for candidate in result.get("choice", {}).get("candidates", ())[:10]:
+        mean = candidate["mean"]
+        rows.add_row(
+            f"{candidate['width']:g}",
+            str(candidate["resolution"]),
+            f"{100 * candidate['fitting'] / candidate['draws']:.0f} %",
+            "-" if mean is None else f"{mean / 1e6:.2f}",
+        )
+    console().print(rows)
+    console().print(
+        f"searched: widths {', '.join(map(str, chosen.widths))}, resolutions "
+        f"{', '.join(map(str, chosen.resolutions))}, {chosen.size:.3g} networks"
+    )
+
+
+def train(
+    output: o.OutputOption,
+    task: o.TaskOption = None,
+    data: o.DataOption = None,
+    seed: o.SeedOption = None,
+    epochs: EpochsOption = 20,
+    batch: BatchOption = 128,
+    rate: RateOption = 0.1,
+    squeeze_excite: o.SqueezeOption = False,
+    device: o.DeviceOption = "auto",
+    threads: o.ThreadsOption = 1,
+) -> None:
+    """Step 2: train the supernet, which holds all networks of the space.
+
+    A checkpoint is written after every epoch; the same command goes on from there. Several devices
+    work together under torchrun: torchrun --nproc-per-node 2 -m tinynas.cli train ...
+    """
+    from ..pipeline import Options
+    from ..steps.train import RESULT, Train
+    from ..training.loop import Recipe
+
+    options = Options(train=Train(Recipe(epochs, batch=batch, rate=rate), device=device))
+    given = _given(task, data, seed=seed, squeeze=squeeze_excite)
+    search = _search(output, given, options, threads)
+    search.train()
+    console().print(f"wrote {search.project.path(RESULT)}")
+
+
+def evolve(
+    output: o.OutputOption,
+    task: o.TaskOption = None,
+    data: o.DataOption = None,
+    target: o.TargetOption = None,
+    sram: o.SramOption = None,
+    flash: o.FlashOption = None,
+    latency: o.LatencyOption = None,
+    seed: o.SeedOption = None,
+    supernet: o.SupernetOption = None,
+    memory: MemoryOption = None,
+    method: MethodOption = o.Method.EVOLUTION,
+    aim: AimOption = o.Aim.ACCURACY,
+    population: PopulationOption = 100,
+    generations: GenerationsOption = 30,
+    crossover: CrossoverOption = 0.5,
+    mutation: MutationOption = 0.1,
+    measured: MeasuredOption = 100,
+    rounds: RoundsOption = 3,
+    validation: ValidationOption = 5000,
+    front: FrontOption = None,
+    workers: o.WorkersOption = 1,
+    scheduler: o.SchedulerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 3: search the winner under the budget, with the supernet's weights."""
+    from ..pipeline import Options
+    from ..steps.evolve import Evolve
+
+    plan = _plan(method, aim, population, generations, crossover, mutation, measured, rounds)
+    options = Options(
+        evolve=Evolve(plan, validation, front=front, workers=workers, scheduler=scheduler)
+    )
+    given = _given(task, data, target, sram, flash, latency, seed, supernet, memory)
+    search = _search(output, given, options, quiet=as_json)
+    result = search.evolve()
+    if as_json:
+        print_json(result)
+        return
+    console().print(_candidates(result["front"] or result["best"][:8]))
+
+
+def finish(
+    output: o.OutputOption,
+    supernet: o.SupernetOption = None,
+    epochs: TuneOption = 15,
+    rate: TuneRateOption = 0.05,
+    batch: BatchOption = 128,
+    seeds: SeedsOption = 1,
+    scratch: ScratchOption = False,
+    name: NameOption = "net",
+    device: o.DeviceOption = "auto",
+    threads: o.ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 4: fine-tune the winner, quantise it, compile it, run the test set on the board."""
+    from ..pipeline import Options
+
+    options = Options(
+        finish=_finish(epochs, rate, batch, scratch),
+        train=_device(device),
+        seeds=seeds,
+        name=name,
+    )
+    search = _search(output, _given(supernet=supernet), options, threads, quiet=as_json)
+    _show(search, search.finish(), as_json)
+
+
+def search(
+    output: o.OutputOption,
+    task: o.TaskOption = None,
+    data: o.DataOption = None,
+    target: o.TargetOption = None,
+    sram: o.SramOption = None,
+    flash: o.FlashOption = None,
+    latency: o.LatencyOption = None,
+    seed: o.SeedOption = None,
+    supernet: o.SupernetOption = None,
+    squeeze_excite: o.SqueezeOption = False,
+    epochs: EpochsOption = 20,
+    tune_epochs: TuneOption = 15,
+    measured: MeasuredOption = 100,
+    rounds: RoundsOption = 3,
+    seeds: SeedsOption = 1,
+    name: NameOption = "net",
+    device: o.DeviceOption = "auto",
+    threads: o.ThreadsOption = 1,
+    workers: o.WorkersOption = 1,
+    scheduler: o.SchedulerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All four steps: find, train, compile and measure the best network within the budget.
+
+    A search that is stopped goes on where it was with the same command. More options
+    are with the single steps.
+
+    \b
+    Examples:
+      tinynas search --task fashion-mnist --sram 32kB --flash 256kB -o build/nas
+      tinynas search --task imu --sram 8kB --flash 32kB --latency 20ms@80MHz -o build/imu
+    """
+    from ..pipeline import Options
+    from ..steps.evolve import Evolve
+    from ..steps.train import Train
+    from ..training.loop import Recipe
+
+    options = Options(
+        train=Train(Recipe(epochs), device=device),
+        evolve=Evolve(
+            _plan(measured=measured, rounds=rounds), workers=workers, scheduler=scheduler
+        ),
+        finish=_finish(tune_epochs),
+        seeds=seeds,
+        name=name,
+    )
+    given = _given(task, data, target, sram, flash, latency, seed, supernet, None, squeeze_excite)
+    run = _search(output, given, options, threads, quiet=as_json)
+    _show(run, run.finish(), as_json)
+
+
+def _given(
+    task: str | None = None,
+    data: Path | None = None,
+    target: str | None = None,
+    sram: str | None = None,
+    flash: str | None = None,
+    latency: str | None = None,
+    seed: int | None = None,
+    supernet: Path | None = None,
+    memory: o.MemoryModel | None = None,
+    squeeze: bool = False,
+) -> dict[str, Any]:
+    """The settings that options give; what wasn't given is None, and stays as the folder has it."""
+    return {
+        "task": task,
+        "data": None if data is None else str(data),
+        "target": target,
+        "sram": sram,
+        "flash": flash,
+        "latency": latency,
+        "seed": seed,
+        "supernet": None if supernet is None else str(supernet),
+        "memory": None if memory is None else memory.value,
+        "squeeze": squeeze or None,
+    }
+
+
+def _plan(
+    method: o.Method = o.Method.EVOLUTION,
+    aim: o.Aim = o.Aim.ACCURACY,
+    population: int = 100,
+    generations: int = 30,
+    crossover: float = 0.5,
+    mutation: float = 0.1,
+    measured: int = 100,
+    rounds: int = 3,
+) -> Any:
+    from ..evolve.evolution import Options as Evolution
+    from ..evolve.search import Plan
+
+    return Plan(
+        method.value,
+        aim.value,
+        measured,
+        rounds,
+        evolution=Evolution(population, generations, mutation=mutation, crossover=crossover),
+    )
+
+
+def _finish(epochs: int, rate: float = 0.05, batch: int = 128, scratch: bool = False) -> Any:
+    from dataclasses import replace
+
+    from ..pipeline import default_finish
+
+    default = default_finish()
+    recipe = replace(default.recipe, epochs=epochs, rate=rate, batch=batch)
+    return replace(default, recipe=recipe, scratch=scratch)
+
+
+def _device(device: str) -> Any:
+    from dataclasses import replace
+
+    from ..pipeline import default_train
+
+    return replace(default_train(), device=device)
+
+
+def _candidates(rows: list[dict[str, Any]]) -> Any:
+    made = table(">accuracy", ">SRAM", ">flash", ">MMACs", ">cycles", ">width", "depths")
+    for row in rows:
+        score, costs = row["score"], row["costs"]
+        made.add_row(
+            "-" if score is None else f"{100 * score['accuracy']:.2f} %",
+            f"{costs['sram']:,}",
+            f"{costs['flash']:,}",
+            f"{costs['macs'] / 1e6:.2f}",
+            f"{costs['cycles']:,.0f}",
+            f"{row['genome']['width']:g}",
+            " ".join(map(str, row["genome"]["depths"])),
+        )
+    return made
+
+
+def _show(search: Search, result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    run = result["runs"][result["chosen"]]
+    device, test = run["device"], run["test"]
+    rows = [
+        ("model", str(search.project.path(result["model"]))),
+        (
+            "accuracy",
+            f"float {100 * test['float']:.2f} %, int8 {100 * test['int8']:.2f} %, on the device "
+            f"{100 * test['device']:.2f} % of {device['samples']:,} test samples",
+        ),
+    ]
+    if len(result["runs"]) > 1:
+        rows.append(
+            (
+                f"of {len(result['runs'])} seeds",
+                f"mean {100 * result['mean']:.2f} %, standard deviation "
+                f"{100 * result['spread']:.2f} points",
+            )
+        )
+    rows += [
+        ("SRAM", f"{device['sram']:,} bytes; stack {device['stack']:,}"),
+        (
+            "flash",
+            f"{device['flash']:,} bytes: weights {device['weights']:,}, code {device['code']:,}",
+        ),
+        (
+            "one inference",
+            f"{device['instructions']:,} instructions, about {device['cycles']:,.0f} cycles, "
+            f"{device['macs']:,} MACs ({device['board']})",
+        ),
+        ("budget", str(search.project.settings.budget)),
+    ]
+    rows += [("missed", text) for text in device["missing"]]
+    console().print(facts(rows))
