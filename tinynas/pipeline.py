@@ -177,8 +177,8 @@ def search(
 
     `data`: tinynas.data.load(...), or tinynas.data.from_torch(...) of your own torch Datasets.
     `target`: a core, such as cortex-m4. `folder`: everything that is found; the same call goes on
-    where it was stopped. `supernet`: a file with a trained one. Gives what the command's finish.json holds; the path of the model in
-    `folder` is its "model".
+    where it was stopped. `supernet`: a file with a trained one. Gives what finish.json holds; its
+    "model" is the path of the model in `folder`.
 
     Raises:
         NasError: the data set can't be used, or nothing fits; says what is the nearest that does.
