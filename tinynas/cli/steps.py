@@ -51,7 +51,9 @@ FrontOption = Annotated[
     str | None,
     typer.Option("--front", help="All trade-offs of accuracy and: cycles, sram, flash or macs."),
 ]
-TuneOption = Annotated[int, typer.Option("--tune-epochs", min=1, help="Of fine-tuning the winner.")]
+TuneOption = Annotated[
+    int, typer.Option("--tune-epochs", min=0, help="Of fine-tuning the winner; 0 for none.")
+]
 TuneRateOption = Annotated[float, typer.Option("--tune-rate", help="Its highest learning rate.")]
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, help="How often the winner is finished.")

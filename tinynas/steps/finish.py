@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..data import DataSet
 from ..finish.distil import Distillation, Student
@@ -20,6 +19,7 @@ from ..finish.qat import rounding
 from ..project import Project
 from ..space import Architecture, Genome
 from ..supernet import SuperNet, recalibrate
+from ..supernet.train import resized
 from ..training.loading import Augmented, Views, logits_of, preparation
 from ..training.loop import Epoch, Recipe, Training, choose_device, restore, save
 from ..training.network import StaticNetwork
@@ -32,14 +32,19 @@ TOLERATED = 0.005
 
 @dataclass(frozen=True)
 class Finish:
-    """`qat_epochs`: of quantisation-aware training, where it's needed. `scratch`: no weights of the
-    supernet, which shows what they're worth."""
+    """Without epochs in its recipe the network stays as the supernet has it.
+
+    `qat_epochs`: of quantisation-aware training, where it's needed. `scratch`: no weights of the
+    supernet, which shows what they're worth. `teacher`: a file for what the teacher says, so that
+    searches of one supernet can share it; by default in the search's folder.
+    """
 
     recipe: Recipe
     distillation: Distillation | None = field(default_factory=Distillation)
     qat_epochs: int = 3
     qat_rate: float = 0.005
     scratch: bool = False
+    teacher: Path | None = None
 
 
 class Finisher:
@@ -53,12 +58,21 @@ class Finisher:
         self.labels = torch.from_numpy(data.train.labels).to(self.device)
         self.prepare = preparation(data.offset, data.divisor, self.device)
         random = np.random.default_rng(0)
-        drawn = np.sort(random.permutation(len(data.train))[:CALIBRATION])
-        self.calibration = data.train.inputs[drawn]
+        self.drawn = np.sort(random.permutation(len(data.train))[:CALIBRATION])
+        self._sized: dict[int, DataSet] = {}
 
-    def _calibrated(self, network: StaticNetwork) -> StaticNetwork:
+    def sized(self, network: StaticNetwork) -> DataSet:
+        """The data set in the resolution of a network."""
+        resolution = network.architecture.input[2]
+        if resolution not in self._sized:
+            self._sized[resolution] = self.data.resized(resolution)
+        return self._sized[resolution]
+
+    def calibrated(self, network: StaticNetwork) -> StaticNetwork:
+        """The network with the statistics of its batch normalisation measured."""
         network.to(self.device)
-        samples = torch.from_numpy(self.calibration).to(self.device)
+        inputs = self.sized(network).train.inputs[self.drawn]
+        samples = torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device)
         recalibrate(network, [self.prepare(part) for part in samples.split(250)])
         return network
 
@@ -67,16 +81,15 @@ class Finisher:
         torch.manual_seed(options.recipe.seed)
         if options.scratch:
             return StaticNetwork(self.supernet.space.architecture(genome)).to(self.device)
-        return self._calibrated(self.supernet.extract(genome))
+        return self.calibrated(self.supernet.extract(genome))
 
-    def taught(self, views: Views, count: int) -> torch.Tensor:
-        """float16 [views, samples, classes]: the largest network's logits."""
-        path = self.project.path("teacher.pt")
+    def taught(self, views: Views, count: int, path: Path) -> torch.Tensor:
+        """float16 [views, samples, classes]: the largest network's logits, kept in a file."""
         if path.exists():
             content = restore(path, self.device)
             if content["views"] == count and content["data"] == self.data.name:
                 return content["logits"]
-        teacher = self._calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
+        teacher = self.calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
         logits = views.logits(teacher)
         path.parent.mkdir(parents=True, exist_ok=True)
         save(path, {"views": count, "data": self.data.name, "logits": logits})
@@ -90,23 +103,22 @@ class Finisher:
         on_epoch: Callable[[Epoch], None] | None = None,
     ) -> tuple[StaticNetwork, list[Epoch]]:
         """Fine-tunes a network in place, with a checkpoint in `folder`."""
-        return self._fit(
-            network, options.recipe, options.distillation, folder / "tuning.pt", on_epoch
-        )
+        return self._fit(network, options.recipe, options, folder / "tuning.pt", on_epoch)
 
     def _fit(
         self,
         network: StaticNetwork,
         recipe: Recipe,
-        distillation: Distillation | None,
+        options: Finish,
         checkpoint: Path,
         on_epoch: Callable[[Epoch], None] | None,
     ) -> tuple[StaticNetwork, list[Epoch]]:
-        samples = len(self.data.train)
+        samples, distillation = len(self.data.train), options.distillation
         taught, loader = None, None
         if distillation is not None:
             views = Views(self.data, self.device, distillation.views)
-            taught, loader = self.taught(views, distillation.views), views
+            file = options.teacher or self.project.path("teacher.pt")
+            taught, loader = self.taught(views, distillation.views, file), views
         step = Student(
             network,
             self.labels,
@@ -115,10 +127,17 @@ class Finisher:
             distillation or Distillation(),
             recipe.label_smoothing,
         )
+        full = loader or Augmented(self.data, self.device, recipe.seed)
+        resolution = network.architecture.input[2]
+
+        def load(indices: torch.Tensor, epoch: int, number: int) -> torch.Tensor:
+            x = full(indices, epoch, number)
+            return x if x.shape[3] == resolution else resized(x, resolution)
+
         training = Training(
             network,
             step,
-            loader or Augmented(self.data, self.device, recipe.seed),
+            load,
             samples,
             recipe,
             device=self.device,
@@ -131,8 +150,9 @@ class Finisher:
         )
         return network, training.run()
 
-    def accuracy(self, network: nn.Module, split: str) -> float:
-        part = getattr(self.data, split)
+    def accuracy(self, network: StaticNetwork, split: str) -> float:
+        """The part of a split that the network gets right."""
+        part = getattr(self.sized(network), split)
         logits = logits_of(network, part.inputs, self.prepare, self.device)
         return float(np.mean(logits.argmax(1) == part.labels))
 
@@ -141,9 +161,11 @@ class Finisher:
         shape = network.architecture.input
         source = export_float(network, shape, folder / "float.onnx")
         network.to(self.device)
-        path = quantise(source, self.data.as_input(self.calibration), folder / f"{name}.onnx", name)
-        validation = self.data.validation
-        logits = outputs_of(path, self.data.as_input(validation.inputs))
+        data = self.sized(network)
+        calibration = data.as_input(data.train.inputs[self.drawn])
+        path = quantise(source, calibration, folder / f"{name}.onnx", name)
+        validation = data.validation
+        logits = outputs_of(path, data.as_input(validation.inputs))
         return path, float(np.mean(logits.argmax(1) == validation.labels))
 
     def finish(
@@ -157,8 +179,10 @@ class Finisher:
     ) -> dict[str, Any]:
         """Fine-tunes, quantises and measures one network; the facts for the report, as JSON."""
         folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(options.recipe.seed)
-        network, history = self.train(network, options, folder, on_epoch)
+        history: list[Epoch] = []
+        if options.recipe.epochs:
+            torch.manual_seed(options.recipe.seed)
+            network, history = self.train(network, options, folder, on_epoch)
         exact = {split: self.accuracy(network, split) for split in ("validation", "test")}
         path, rounded = self.quantised(network, folder, name)
         aware = False
@@ -170,11 +194,12 @@ class Finisher:
                 seed=options.recipe.seed,
             )
             with rounding(network):
-                self._fit(network, recipe, options.distillation, folder / "qat.pt", on_epoch)
+                self._fit(network, recipe, options, folder / "qat.pt", on_epoch)
             path, rounded = self.quantised(network, folder, name)
             aware = True
-        test = self.data.test
-        inputs = self.data.as_input(test.inputs)
+        data = self.sized(network)
+        test = data.test
+        inputs = data.as_input(test.inputs)
         reference = outputs_of(path, inputs)
         settings = self.project.settings
         artifact = compile_for(path, settings.core, settings.budget)
