@@ -163,8 +163,9 @@ def ranking(values: np.ndarray) -> list[int]:
 
 def non_dominated(values: np.ndarray) -> list[int]:
     """Rows of `values` [n, objectives] that no other row is at least as good as in everything."""
-    better = (values[None] >= values[:, None]).all(2) & (values[None] > values[:, None]).any(2)
-    return [int(i) for i in np.flatnonzero(~better.any(1))]
+    others, own = values[None], values[:, None]
+    better = np.all(others >= own, axis=2) & np.any(others > own, axis=2)
+    return [int(i) for i in np.flatnonzero(~np.any(better, axis=1))]
 
 
 def _crowding(values: np.ndarray) -> np.ndarray:

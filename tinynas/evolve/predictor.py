@@ -66,25 +66,26 @@ class Predictor:
             rows.append(row)
         return np.array(rows, np.float64)
 
-    def __call__(self, genomes: Sequence[Genome]) -> np.ndarray:
-        """float64 [n]: the values expected."""
+    def __call__(self, genomes: Sequence[Genome]) -> list[float]:
+        """The values expected."""
         x = (self._features(genomes) - self._mean) / self._scale
-        return x @ self._weights + self._offset
+        expected: list[float] = (x @ self._weights + self._offset).tolist()
+        return expected
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
 
 
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
+def spearman(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
     """The correlation of ranks, -1 to 1; 0 where one of them is constant."""
-    ranks = [_ranks(values) for values in (one, other)]
-    if ranks[0].std() == 0 or ranks[1].std() == 0:
+    first, second = _ranks(one), _ranks(other)
+    if first.std() == 0 or second.std() == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Equal values share the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)

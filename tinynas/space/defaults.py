@@ -15,7 +15,10 @@ def default_space(
     them. Larger images are searched from half their size on.
     """
     if dimensions == 1:
-        stages = (Stage(16, 2, squeeze=squeeze), Stage(24, 2, squeeze=squeeze))
+        stages: tuple[Stage, ...] = (
+            Stage(16, 2, squeeze=squeeze),
+            Stage(24, 2, squeeze=squeeze),
+        )
         widths = (0.5, 0.75, 1.0, 1.25, 1.5)
         return Space(channels, classes, stages, widths, (size,), 16, 5, 2, 0, dimensions=1)
     if size <= 40:

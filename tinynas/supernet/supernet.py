@@ -70,7 +70,7 @@ class SuperNet(nn.Module):
         used = [] if self.first is None else [self.first]
         for block, (stage, index) in zip(self.blocks, self.space.places, strict=True):
             if index < genome.depths[stage]:
-                used.append(block)  # type: ignore[arg-type]
+                used.append(block)
         return used
 
     def forward(self, x: torch.Tensor, genome: Genome) -> torch.Tensor:
@@ -96,8 +96,8 @@ class SuperNet(nn.Module):
         def copy(into: Convolution, weight: torch.Tensor, source: nn.Module) -> None:
             channels = weight.shape[0]
             into.conv.weight.copy_(weight)
-            into.norm.weight.copy_(source.norm.weight[:channels])  # type: ignore[union-attr,index]
-            into.norm.bias.copy_(source.norm.bias[:channels])  # type: ignore[union-attr,index]
+            into.norm.weight.copy_(source.norm.weight[:channels])
+            into.norm.bias.copy_(source.norm.bias[:channels])
 
         width = architecture.stem_width
         copy(network.stem, self.stem.active(architecture.input[0], width), self.stem)
