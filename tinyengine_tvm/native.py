@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import platform
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +38,20 @@ def library(stem: str, sources: Sequence[Path], key: str, build: Callable[[Path]
             build(built)
             os.replace(built, cached)
     return cached
+
+
+def compiled(source: Path) -> ctypes.CDLL | None:
+    """The library of one C file, or None where it can't be built or kept."""
+
+    def build(built: Path) -> None:
+        subprocess.run(
+            ["gcc", *SHARED, str(source), "-o", str(built)], check=True, capture_output=True
+        )
+
+    try:
+        return ctypes.CDLL(str(library(source.stem, [source], "", build)))
+    except (OSError, subprocess.CalledProcessError, BoardError):
+        return None
 
 
 def cache_folder() -> Path:

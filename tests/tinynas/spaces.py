@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small spaces that exercise what the large ones have."""
+"""Spaces that tests train, search and draw networks from."""
 
 from __future__ import annotations
 
-from tinynas.space import Space, Stage
+import numpy as np
+
+from tinynas.space import Architecture, Space, Stage
 
 IMAGES = Space(
     channels=1,
@@ -38,3 +40,28 @@ PLAIN = Space(
     stem=8,
 )
 """Without squeeze-and-excite, whose cost the twin of the planner doesn't know."""
+
+SPACES = {
+    "grey": Space(
+        1, 10, (Stage(16, 2), Stage(24, 2), Stage(40, 1)), (0.5, 0.75, 1.0), (20, 24, 28)
+    ),
+    "colour": Space(
+        3,
+        2,
+        (Stage(16, 2), Stage(24, 2), Stage(40, 2)),
+        (0.3, 0.5),
+        (32, 49, 64),
+        first=12,
+        head=64,
+        divisor=8,
+    ),
+    "sensor": Space(
+        6, 7, (Stage(16, 2), Stage(24, 2), Stage(40, 2)), (0.5, 1.0), (64, 101, 128), dimensions=1
+    ),
+}
+
+
+def drawn(space: str, count: int, seed: int = 0) -> list[Architecture]:
+    """Networks of a space, always the same ones."""
+    random = np.random.default_rng(seed)
+    return [SPACES[space].architecture(SPACES[space].sample(random)) for _ in range(count)]

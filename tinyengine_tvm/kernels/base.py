@@ -127,6 +127,14 @@ class Kernel(ABC, Generic[LayerT]):
         """
         return ()
 
+    def context(self, network: Network, layer: LayerT, target: Target) -> Hashable:
+        """What `choose` and `costs` depend on beyond the layer and its operands.
+
+        Layers that are alike, with their operands, get the same of both in networks where this is
+        equal. Called for layers that the kernel doesn't support, too.
+        """
+        return ()
+
     def scratch(self, network: Network, layer: LayerT, configuration: Configuration) -> int:
         """Bytes of scratch in the arena while the layer runs."""
         return 0

@@ -61,16 +61,21 @@ def align_up(value: int, alignment: int) -> int:
 
 def live_sets(buffers: Sequence[Buffer]) -> list[tuple[int, ...]]:
     """The maximal sets of buffers (as indices, ascending) that are live at one step, by step."""
+    starting: dict[int, list[int]] = {}
+    for i, b in enumerate(buffers):
+        starting.setdefault(b.first, []).append(i)
     sets: list[frozenset[int]] = []
+    live: list[int] = []
     # Every maximal set is complete at some buffer's first step.
-    for step in sorted({b.first for b in buffers}):
-        live = frozenset(i for i, b in enumerate(buffers) if b.first <= step <= b.last)
+    for step in sorted(starting):
+        live = [i for i in live if buffers[i].last >= step] + starting[step]
+        now = frozenset(live)
         # Lifetimes are intervals, so a set that contains another one stands next to it.
-        if sets and live <= sets[-1]:
+        if sets and now <= sets[-1]:
             continue
-        while sets and sets[-1] <= live:
+        while sets and sets[-1] <= now:
             sets.pop()
-        sets.append(live)
+        sets.append(now)
     return [tuple(sorted(s)) for s in sets]
 
 

@@ -51,26 +51,24 @@ def plan_selected(
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
     """
-    options: dict[str, list[Option]] = {}
-    configurations: dict[str, list[Configuration]] = {}
-    for s in selected:
-        ways = [(s.configuration, 0), *s.kernel.lighter(network, s.layer, s.configuration)]
-        configurations[s.layer.name] = [configuration for configuration, _ in ways]
-        options[s.layer.name] = [
-            Option(
-                s.kernel.scratch(network, s.layer, configuration),
-                _rules(network, s, configuration),
-                cost,
-            )
-            for configuration, cost in ways
-        ]
+    ways = {s.layer.name: ways_of(network, s) for s in selected}
+    options = {name: [option for _, option in own] for name, own in ways.items()}
     most = int(allowance * network_macs(network))
     plan, chosen = _joined(network, lambda names: plan_with_options(network, options, most, names))
     picked = [
-        Selected(s.layer, s.kernel, configurations[s.layer.name][chosen[s.layer.name]])
-        for s in selected
+        Selected(s.layer, s.kernel, ways[s.layer.name][chosen[s.layer.name]][0]) for s in selected
     ]
     return picked, plan
+
+
+def ways_of(network: Network, selected: Selected) -> list[tuple[Configuration, Option]]:
+    """The configuration of a layer and the lighter ones, each with what the planner must know."""
+    kernel, layer, configuration = selected.kernel, selected.layer, selected.configuration
+    ways = [(configuration, 0), *kernel.lighter(network, layer, configuration)]
+    return [
+        (way, Option(kernel.scratch(network, layer, way), _rules(network, selected, way), cost))
+        for way, cost in ways
+    ]
 
 
 _Plan = tuple[MemoryPlan, dict[str, int]]

@@ -26,13 +26,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoardError
-from ..native import SHARED, library
+from ..native import compiled
 from .buffer import Conflicts
 
 _AWAY = -1
@@ -250,16 +248,7 @@ def _int64(values: list[int] | tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
 @functools.cache
 def _engine() -> ctypes.CDLL | None:
     """climb.c, compiled; None where that's not possible."""
-    source = Path(__file__).with_name("climb.c")
-
-    def build(built: Path) -> None:
-        subprocess.run(
-            ["gcc", *SHARED, str(source), "-o", str(built)], check=True, capture_output=True
-        )
-
-    try:
-        found = ctypes.CDLL(str(library("climb", [source], "", build)))
-    except (OSError, subprocess.CalledProcessError, BoardError):
-        return None
-    found.climb.restype = ctypes.c_int64
+    found = compiled(Path(__file__).with_name("climb.c"))
+    if found is not None:
+        found.climb.restype = ctypes.c_int64
     return found

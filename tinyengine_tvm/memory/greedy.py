@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
 
@@ -56,12 +57,10 @@ def orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
     for b in buffers:
         for step in range(b.first, b.last + 1):
             live[step] += b.size
+    meeting = _meeting(buffers)
     keys: dict[str, Callable[[Buffer], tuple[int, ...]]] = {
         "size": lambda b: (b.size, b.last - b.first),
-        "conflict": lambda b: (
-            sum(c.size for c in buffers if c.first <= b.last and b.first <= c.last),
-            b.size,
-        ),
+        "conflict": lambda b: (meeting(b), b.size),
         "peak": lambda b: (max(live[b.first : b.last + 1]), b.size),
         "area": lambda b: (b.size * (b.last - b.first + 1), b.size),
         "duration": lambda b: (b.last - b.first, b.size),
@@ -71,3 +70,14 @@ def orders(buffers: Sequence[Buffer]) -> dict[str, list[int]]:
         name: [i for _, i in sorted(((key(b), i) for i, b in enumerate(buffers)), reverse=True)]
         for name, key in keys.items()
     }
+
+
+def _meeting(buffers: Sequence[Buffer]) -> Callable[[Buffer], int]:
+    """Bytes of all buffers that are live at some step together with the one asked for."""
+    end = max((b.last for b in buffers), default=-1) + 2
+    born, died = [0] * end, [0] * end
+    for b in buffers:
+        born[b.first] += b.size
+        died[b.last + 1] += b.size
+    born, died = list(accumulate(born)), list(accumulate(died))
+    return lambda b: born[b.last] - died[b.first]

@@ -110,6 +110,13 @@ def lifetimes(
     Inputs are live from step 0, since the caller fills all of them before the run; outputs to the
     last step. Constants are in flash and have no buffer. `joined` is as in `views`.
     """
+    buffers, view = network.once(_tensor_lifetimes, tuple(joined))
+    return [*buffers, *scratch_buffers(network, scratch)], view
+
+
+def _tensor_lifetimes(
+    network: Network, joined: tuple[str, ...]
+) -> tuple[list[Buffer], dict[str, View]]:
     view = views(network, joined)
     last = dict.fromkeys((view[name].buffer for name in network.inputs), 0)
     first = dict(last)
@@ -127,7 +134,7 @@ def lifetimes(
     for name, place in view.items():
         widest[place.buffer] = max(widest[place.buffer], network.tensors[name].alignment)
     buffers = [Buffer(n, network.tensors[n].nbytes, first[n], last[n], widest[n]) for n in first]
-    return buffers + scratch_buffers(network, scratch), view
+    return buffers, view
 
 
 def scratch_buffers(network: Network, scratch: Mapping[str, int]) -> list[Buffer]:

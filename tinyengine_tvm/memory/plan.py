@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ..network import Network
 from .buffer import Buffer
 from .check import check_placement, check_plan
+from .engine import place_shared
 from .lifetimes import View, lifetimes, scratch_name
 from .overlap import Rules, sharing
-from .placement import BUDGET, Placement, place
+from .placement import BUDGET, Placement
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def plan_memory(
     rules: Mapping[str, Rules] | None = None,
     joined: Collection[str] = (),
     effort: int = BUDGET,
+    check: bool = True,
 ) -> MemoryPlan:
     """Places all activations and scratch of a network; `scratch` maps layers' names to bytes.
 
@@ -92,7 +94,8 @@ def plan_memory(
     `joined` names layers whose operands are written into their output at once; see `views`.
     `effort` limits the search for a small arena, see placement.py.
 
-    The plan has been checked, buffer by buffer and by replaying the network on it.
+    The plan has been checked, buffer by buffer and by replaying the network on it, unless `check`
+    is False: for those who plan thousands of networks and run none.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -101,7 +104,7 @@ def plan_memory(
     buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
     plan = MemoryPlan(
-        place(buffers, shared.separation, effort, shared.together),
+        place_shared(buffers, shared, effort),
         tuple(buffers),
         aliases,
         {
@@ -111,7 +114,7 @@ def plan_memory(
         },
         {layer.name: step for step, layer in enumerate(network.layers)},
     )
-    return checked(network, plan, scratch, rules)
+    return checked(network, plan, scratch, rules) if check else plan
 
 
 def checked(

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..network import Network
-from .bound import lower_bound
 from .buffer import Buffer, align_up
+from .engine import bound_shared
 from .lifetimes import lifetimes, scratch_buffers
 from .overlap import Rules, sharing
 from .plan import MemoryPlan, checked, plan_memory
@@ -36,11 +36,16 @@ Options = Mapping[str, Sequence[Option]]
 
 
 def plan_with_options(
-    network: Network, options: Options, allowance: int, joined: Collection[str] = ()
+    network: Network,
+    options: Options,
+    allowance: int,
+    joined: Collection[str] = (),
+    check: bool = True,
 ) -> tuple[MemoryPlan, dict[str, int]]:
     """The smallest plan that costs at most `allowance` instructions, and each layer's option.
 
-    `joined` names layers whose operands are written into their output at once; see `views`.
+    `joined` names layers whose operands are written into their output at once; see `views`. `check`
+    is as in `plan_memory`.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -51,16 +56,14 @@ def plan_with_options(
         for name, choices in options.items()
     }
     if all(options[name][i].scratch == options[name][0].scratch for name, i in light.items()):
-        return plan_memory(network, *_arguments(options, first), joined), first
-    plan = plan_memory(network, *_arguments(options, light), joined)
+        return plan_memory(network, *_arguments(options, first), joined, check=check), first
+    plan = plan_memory(network, *_arguments(options, light), joined, check=check)
     scratch, rules = _arguments(options, first)
     buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
-    grown = _grow(network, plan, options, light, allowance)
-    if grown is None or grown[0].arena_bytes > lower_bound(
-        buffers, shared.separation, shared.together
-    ):
-        preferred = plan_memory(network, scratch, rules, joined)
+    grown = _grow(network, plan, options, light, allowance, check)
+    if grown is None or grown[0].arena_bytes > bound_shared(buffers, shared):
+        preferred = plan_memory(network, scratch, rules, joined, check=check)
         if grown is None or preferred.arena_bytes <= grown[0].arena_bytes:
             return preferred, first
     return grown
@@ -82,13 +85,18 @@ def _grow(
     options: Options,
     light: Mapping[str, int],
     allowance: int,
+    check: bool,
 ) -> tuple[MemoryPlan, dict[str, int]] | None:
     """The plan with scratch given back in an arena as small as the allowance permits.
 
     None where no arena does.
     """
+    live: list[list[Buffer]] = [[] for _ in network.layers]
+    for b in plan.buffers:
+        for step in range(b.first, b.last + 1):
+            live[step].append(b)
     places = {
-        name: _places(plan, name, choices, choices[light[name]])
+        name: _places(plan, name, choices, choices[light[name]], live[plan.steps[name]])
         for name, choices in options.items()
     }
     sizes = {top for tops in places.values() for _, _, top in tops if top > plan.arena_bytes}
@@ -100,7 +108,7 @@ def _grow(
         if sum(cost for cost, _, _ in chosen.values()) <= allowance:
             picked = {name: i for name, (_, i, _) in chosen.items()}
             offsets = {name: offset for name, (_, _, offset) in chosen.items()}
-            return _with_scratch(network, plan, options, picked, offsets), picked
+            return _with_scratch(network, plan, options, picked, offsets, check), picked
     return None
 
 
@@ -109,15 +117,19 @@ def _places(
     layer: str,
     choices: Sequence[Option],
     planned: Option,
+    live: Sequence[Buffer],
 ) -> list[tuple[int, int, int]]:
     """(option, offset of its scratch, end of the arena that it needs) of a layer's options.
 
-    Left out are those that allow less to overlap than the plan has taken for granted.
+    `live` are the buffers while the layer runs. Left out are those options that allow less to
+    overlap than the plan has taken for granted.
     """
     if layer not in plan.scratch:
         return [(choices.index(planned), 0, plan.arena_bytes)]
-    own = next(b for b in plan.buffers if b.name == plan.scratch[layer])
-    others = [b for b in plan.buffers if b.first <= own.first <= b.last and b.name != own.name]
+    if len(choices) == 1:
+        return [(0, plan.scratch_offset(layer), plan.arena_bytes)]
+    own = next(b for b in live if b.name == plan.scratch[layer])
+    others = [b for b in live if b.name != own.name]
     found = []
     for i, option in enumerate(choices):
         if option is planned:
@@ -146,6 +158,7 @@ def _with_scratch(
     options: Options,
     picked: Mapping[str, int],
     places: Mapping[str, int],
+    check: bool,
 ) -> MemoryPlan:
     """The plan with the scratch of these options at these offsets."""
     scratch, rules = _arguments(options, picked)
@@ -157,7 +170,7 @@ def _with_scratch(
     for layer, name in plan.scratch.items():
         offsets[name] = places[layer]
     size = max(offsets[b.name] + b.size for b in buffers)
-    bound = lower_bound(buffers, shared.separation, shared.together)
+    bound = bound_shared(buffers, shared)
     # No scratch of any option makes the arena smaller than the least scratch does.
     least = plan.placement.optimal and size == plan.arena_bytes
     placement = replace(
@@ -167,6 +180,5 @@ def _with_scratch(
         lower_bound=bound,
         optimal=least or size == bound,
     )
-    return checked(
-        network, replace(plan, placement=placement, buffers=tuple(buffers)), scratch, rules
-    )
+    found = replace(plan, placement=placement, buffers=tuple(buffers))
+    return checked(network, found, scratch, rules) if check else found

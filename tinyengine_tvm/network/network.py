@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from .layers import Layer
 from .tensor import Tensor
 
 Mode = Literal["tflite", "onnx"]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Network:
     source: dict[str, str] = field(default_factory=dict)
     fallback: tuple[str, ...] = ()
     """Operators of the model that no kernel takes, and why: TVM's lowering gave them their C."""
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, function: Callable[..., _T], *arguments: Hashable) -> _T:
+        """What `function` gives for this network and `arguments`, computed the first time only."""
+        key = (function, *arguments)
+        if key not in self._derived:
+            self._derived[key] = function(self, *arguments)
+        result: _T = self._derived[key]
+        return result
 
     def tensor(self, name: str) -> Tensor:
         return self.tensors[name]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.base import Cost
-from ..kernels.selection import LocalSearch
+from ..kernels.local_search import LocalSearch, Menu
 
 PRICES = 14
 SHARE_STEPS = 30
@@ -159,8 +159,8 @@ class _Budgeted:
                 reduced = self._reduced_of(at, price, paid[at])
                 found.update(np.argsort(reduced, kind="stable")[:KEPT].tolist())
             kept.append(sorted(found))
-        options = [[self.layers[at][i] for i in kept[at]] for at in range(len(self.layers))]
-        return [kept[at][i] for at, i in enumerate(LocalSearch(options, price).best())]
+        menus = [Menu([self.layers[at][i] for i in own]) for at, own in enumerate(kept)]
+        return [kept[at][i] for at, i in enumerate(LocalSearch(menus, price).best())]
 
     def _reduced_of(self, at: int, price: float, share: np.ndarray) -> np.ndarray:
         return np.asarray(self.times[at] + price * self.data[at] + self.uses[at] @ share)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -99,6 +99,13 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
                     found.append(({**configuration, "spread": spread}, cost))
         return found
 
+    def context(self, network: Network, layer: DepthwiseConv2D, target: Target) -> Hashable:
+        g = geometry_of(network, layer)
+        if not (target.has("dsp") and _shape_fits(g, layer)):
+            return ()
+        rests = sorted(set(_shared_rests(network, g, _kind(g).block_columns)))
+        return (*_band_and_row(network, layer), *rests, _odd_rows(network, g))
+
     def scratch(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
     ) -> int:
@@ -154,9 +161,9 @@ class Depthwise3x3(Kernel[DepthwiseConv2D]):
 def _routine(
     network: Network, g: Geometry, prepared: Prepared, plane: Plane, configuration: Configuration
 ) -> tuple[RowRoutine, str]:
-    kind: type[RowRoutine] = ThreeStride1 if g.sy == 1 else ThreeStride2
+    kind = _kind(g)
     rests = _shared_rests(network, g, kind.block_columns)
-    odd = any(o.out_height % 2 for o in [g, *_relatives(network, g)])
+    odd = _odd_rows(network, g)
     steps = None
     if configuration["sizes"] == "fixed":
         steps = (g.channels, g.out_width * g.channels)
@@ -164,6 +171,14 @@ def _routine(
     unroll = configuration["unroll"]
     finish = prepared.finish
     return _made(kind, plane.pitch, plane.row, unroll, tuple(rests), finish, steps, odd)
+
+
+def _kind(g: Geometry) -> type[RowRoutine]:
+    return ThreeStride1 if g.sy == 1 else ThreeStride2
+
+
+def _odd_rows(network: Network, g: Geometry) -> bool:
+    return any(o.out_height % 2 for o in [g, *_relatives(network, g)])
 
 
 @lru_cache(maxsize=512)
@@ -225,10 +240,19 @@ def _shared_rests(network: Network, g: Geometry, block: int) -> list[int]:
     return [other.out_width % block for other in [g, *_relatives(network, g)]]
 
 
-def _relatives(network: Network, g: Geometry) -> list[Geometry]:
-    layers = [layer for layer in network.layers if isinstance(layer, DepthwiseConv2D)]
-    found = [(geometry_of(network, layer), layer) for layer in layers]
-    return [o for o, layer in found if _shape_fits(o, layer) and o.sy == g.sy]
+def _relatives(network: Network, g: Geometry) -> tuple[Geometry, ...]:
+    return network.once(_families).get(g.sy, ())
+
+
+def _families(network: Network) -> dict[int, tuple[Geometry, ...]]:
+    """The sizes of all 3x3 layers that this kernel takes, by stride."""
+    found: dict[int, tuple[Geometry, ...]] = {}
+    for layer in network.layers:
+        if isinstance(layer, DepthwiseConv2D):
+            g = geometry_of(network, layer)
+            if _shape_fits(g, layer):
+                found[g.sy] = (*found.get(g.sy, ()), g)
+    return found
 
 
 def _fixable(g: Geometry) -> bool:

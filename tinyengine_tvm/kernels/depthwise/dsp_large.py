@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,6 +70,14 @@ class DepthwiseLanes(Kernel[DepthwiseConv2D]):
             return {"band": g.out_height, "trim": True}
         fitting = [b for b in bands if _lane_plane(g, b, False).bytes <= allowed]
         return {"band": max(fitting or bands[:1]), "trim": False}
+
+    def context(self, network: Network, layer: DepthwiseConv2D, target: Target) -> Hashable:
+        g = geometry_of(network, layer)
+        if not (target.has("dsp") and _common(g, layer) and (g.sy, g.sx) == (1, 1)):
+            return ()
+        # The scratch that's free only decides which planes fit.
+        allowed = free_scratch(network, layer)
+        return tuple(size <= allowed for size in _lane_sizes(g))
 
     def scratch(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
@@ -165,6 +174,14 @@ class DepthwiseStride2(Kernel[DepthwiseConv2D]):
         columns = best_columns(g.kh, (g.kw + 1) // 2, g.out_width)
         return {"band": band, "columns": columns, "unroll": 1}
 
+    def context(self, network: Network, layer: DepthwiseConv2D, target: Target) -> Hashable:
+        g = geometry_of(network, layer)
+        if not (target.has("dsp") and _common(g, layer) and g.sx == 2):
+            return ()
+        # The scratch that's free only decides which planes fit.
+        allowed = free_scratch(network, layer)
+        return tuple(size <= allowed for size in _stride2_sizes(g))
+
     def scratch(
         self, network: Network, layer: DepthwiseConv2D, configuration: Configuration
     ) -> int:
@@ -249,6 +266,18 @@ def _lane_plane(g: Geometry, band: int, trimmed: bool) -> Plane:
         # A plane of the input's rows alone: as if the kernel had just the rows that fit it.
         g = replace(g, pad_top=0, pad_bottom=0, kh=g.height - g.out_height + 1)
     return Plane(g, band, _lane_row(g, band), group=1, rows_at_once=1)
+
+
+@lru_cache(maxsize=4096)
+def _lane_sizes(g: Geometry) -> tuple[int, ...]:
+    """Bytes of all planes that there are."""
+    planes = [_lane_plane(g, band, False) for band in _lane_bands(g)]
+    return tuple(plane.bytes for plane in [*planes, _lane_plane(g, g.out_height, True)])
+
+
+@lru_cache(maxsize=4096)
+def _stride2_sizes(g: Geometry) -> tuple[int, ...]:
+    return tuple(_stride2_plane(g, band).bytes for band in _bands(g))
 
 
 def _trim(g: Geometry) -> Trim:

@@ -56,17 +56,23 @@ def free_scratch(network: Network, layer: Layer) -> int:
 
     Where fewer bytes are live than at the network's peak, what is between costs nothing.
     """
+    live, peak = network.once(_live_bytes)
+    return max(LEAST_ALLOWANCE, peak - live[layer.name])
+
+
+def _live_bytes(network: Network) -> tuple[dict[str, int], int]:
+    """Bytes of the tensors that are live while a layer runs, by its name, and the most of them."""
     last = {name: index for index, at in enumerate(network.layers) for name in at.inputs}
     last.update(dict.fromkeys(network.outputs, len(network.layers)))
     born = {at.output: index for index, at in enumerate(network.layers)}
     live = [0] * len(network.layers)
     for name, tensor in network.tensors.items():
         if tensor.data is None:
-            first = born.get(name, 0)
+            first, size = born.get(name, 0), tensor.nbytes
             for index in range(first, min(last.get(name, first) + 1, len(live))):
-                live[index] += tensor.nbytes
-    own = live[network.layers.index(layer)]
-    return max(LEAST_ALLOWANCE, max(live) - own)
+                live[index] += size
+    by_name = {at.name: size for at, size in zip(network.layers, live, strict=True)}
+    return by_name, max(live)
 
 
 BAND_INSTRUCTIONS, LEAVING_ONE_BAND = 270, 350
