@@ -2,6 +2,21 @@
 """What is searched: networks as shapes, and the space that they're drawn from."""
 
 from .architecture import Architecture, Block, Layer
+from .choose import Budget, Candidate, Judge, Singly, SpaceChoice, choose_space, rank_spaces
 from .space import Genome, Space, Stage
 
-__all__ = ["Architecture", "Block", "Genome", "Layer", "Space", "Stage"]
+__all__ = [
+    "Architecture",
+    "Block",
+    "Budget",
+    "Candidate",
+    "Genome",
+    "Judge",
+    "Layer",
+    "Singly",
+    "Space",
+    "SpaceChoice",
+    "Stage",
+    "choose_space",
+    "rank_spaces",
+]

@@ -95,7 +95,10 @@ def needs(
         walk.block(
             population.depths[:, index] > block,
             population.kernels[:, at],
-            space.expanded(walk.channels, population.expansions[:, at]),
+            np.select(
+                [population.expansions[:, at] == e for e in stage.expansions],
+                [space.expanded(walk.channels, e) for e in stage.expansions],
+            ),
             space.scaled(stage.width, width),
             stage.stride if block == 0 else 1,
         )
@@ -193,7 +196,9 @@ class _Walk:
         size = size + self.engine.reserved
         self.sram = np.where(active, np.maximum(self.sram, size), self.sram)
 
-    def _layer(self, active: Array, weights: Array | int, channels: Array | int, plane: int) -> None:
+    def _layer(
+        self, active: Array, weights: Array | int, channels: Array | int, plane: int
+    ) -> None:
         self.flash += np.where(active, weights + self.engine.channel_bytes * channels, 0)
         self.macs += np.where(active, weights * plane, 0)
 

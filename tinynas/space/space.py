@@ -226,7 +226,10 @@ class Space:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Space:
         def stage(values: dict[str, Any]) -> Stage:
-            return Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            given: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+            }
+            return Stage(**given)
 
         return cls(
             **{

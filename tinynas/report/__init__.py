@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a search found, for people: pictures and documents."""
