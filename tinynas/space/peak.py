@@ -109,8 +109,8 @@ def needs(
 class _Walk:
     """Goes through the blocks of a space. `channels` and `size` are those of the current map.
 
-    `wide` and `narrow` are, for each network, the bytes in use while the last block's depthwise and
-    projection run, the block's kept input included.
+    `narrow`: for each network, the bytes that the last block's projection reads, and the block's
+    input where it's kept.
     """
 
     def __init__(self, engine: Engine, count: int) -> None:
@@ -120,7 +120,7 @@ class _Walk:
         self.flash += engine.code
         self.everywhere = np.ones(count, dtype=bool)
         self.channels = self.size = 0
-        self.wide, self.narrow = np.zeros((2, count), dtype=np.int64)
+        self.narrow = np.zeros(count, dtype=np.int64)
 
     def stem(self, space: Space, width: float, resolution: int) -> None:
         self.channels = space.scaled(space.stem, width)
@@ -134,7 +134,7 @@ class _Walk:
             self._hold(self.everywhere, space.channels * resolution**2 + output)
         weights = space.stem_kernel**2 * space.channels * self.channels
         self._layer(self.everywhere, weights, self.channels, self.size**2)
-        self.wide[:] = self.narrow[:] = output
+        self.narrow[:] = output
 
     def block(
         self, active: Array, kernels: Array, expanded: Array, outputs: int, stride: int
@@ -164,7 +164,6 @@ class _Walk:
             self._hold(active, kept + np.maximum(narrow, exit_))
         else:
             self._hold(active, kept + narrow + exit_ + self.engine.columns * expanded)
-        self.wide = np.where(active, kept + wide, self.wide)
         self.narrow = np.where(active, kept + narrow, self.narrow)
         self._layer(expands, inputs * expanded, expanded, before)
         self._layer(active, expanded * kernels**2, expanded, after)
@@ -184,13 +183,12 @@ class _Walk:
     def _joined(self, entry: int, wide: Array) -> Array:
         """The least bytes for a projection that ends in `entry`, and an expansion of it to `wide`.
 
-        Each may overlap: the projection's output begins where its operand does, and the expansion's
-        ends where its operand does, so that both together add up. Or one of them lies apart.
+        One of them may overlap its operand, the other lies apart: a projection's output begins
+        where its operand does and an expansion's ends there, so both together would add up.
         """
-        both = self.wide + wide - entry
         projection = np.maximum(self.narrow + entry, wide)
         expansion = np.maximum(self.narrow, entry + wide)
-        return np.minimum(both, np.minimum(projection, expansion))
+        return np.minimum(projection, expansion)
 
     def _hold(self, active: Array, size: Array | int) -> None:
         size = size + self.engine.reserved
