@@ -170,9 +170,8 @@ def picture(path: Path, rows: Sequence[tuple[Published, Candidate, Candidate]]) 
         places = [(c.width, c.resolution) for c in (published, tiny, ours)]
         for (name, colour, mark, size), (width, resolution) in zip(marks, places, strict=True):
             filled = colour if name != "published" else "none"
-            axis.scatter(
-                width, resolution, size, filled, mark, edgecolors=colour, lw=1.6, label=name
-            )
+            look: dict[str, Any] = {"marker": mark, "edgecolors": colour, "linewidths": 1.6}
+            axis.scatter(width, resolution, s=size, c=filled, label=name, **look)
         axis.annotate(
             "", places[2], places[1], arrowprops={"arrowstyle": "->", "color": "#b3402e", "lw": 1.2}
         )

@@ -18,7 +18,7 @@ SMALL = Space(
 )
 # The largest maps are those of blocks that keep their input, of the head or of the image.
 KEPT = Space(1, 10, (Stage(8, 1, (2, 3)), Stage(8, 2, (1,))), (1.0,), (15, 24), stem=4)
-HEAD = replace(KEPT, stages=(Stage(8, 2, (1, 2)),), head=800)
+HEAD = replace(KEPT, stages=(Stage(8, 2, (1, 2)),), head=240)
 IMAGE = replace(KEPT, channels=60, stem_stride=4)
 
 
