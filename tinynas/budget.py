@@ -45,6 +45,15 @@ class Budget:
     def unlimited(self) -> bool:
         return self == Budget()
 
+    @property
+    def options(self) -> str:
+        """As options of the command."""
+        parts = [f"--sram {self.sram}" if self.sram is not None else ""]
+        parts.append(f"--flash {self.flash}" if self.flash is not None else "")
+        # A clock of one megahertz makes microseconds of cycles.
+        parts.append(f"--latency {self.cycles:.0f}us@1MHz" if self.cycles is not None else "")
+        return " ".join(part for part in parts if part)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

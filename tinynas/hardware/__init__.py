@@ -2,7 +2,8 @@
 """What a network costs on a microcontroller, fast enough to search with."""
 
 from .costs import Costs
+from .hardware import MODELS, Hardware
 from .network import network_of
 from .twin import Chosen, Twin
 
-__all__ = ["Chosen", "Costs", "Twin", "network_of"]
+__all__ = ["MODELS", "Chosen", "Costs", "Hardware", "Twin", "network_of"]

@@ -11,19 +11,19 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.tinynas.spaces import PLAIN  # noqa: E402
-from tinynas.errors import NasError  # noqa: E402
-from tinynas.evolve.accuracy import Score  # noqa: E402
-from tinynas.evolve.evolution import (  # noqa: E402
+from tests.tinynas.spaces import PLAIN
+from tinynas.errors import NasError
+from tinynas.evolve.accuracy import Score
+from tinynas.evolve.evolution import (
     Options,
     State,
     evolve,
     non_dominated,
     ranking,
 )
-from tinynas.evolve.predictor import Predictor, spearman  # noqa: E402
-from tinynas.evolve.search import Plan, search  # noqa: E402
-from tinynas.space import Genome  # noqa: E402
+from tinynas.evolve.predictor import Predictor, spearman
+from tinynas.evolve.search import Plan, search
+from tinynas.space import Genome
 
 SMALL = Options(population=24, generations=12)
 

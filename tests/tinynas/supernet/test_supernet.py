@@ -51,7 +51,9 @@ def test_the_sub_net_has_the_weights_that_its_architecture_counts() -> None:
     for genome in some(IMAGES, 5):
         network = supernet.extract(genome)
         counted = IMAGES.architecture(genome)
-        modules = [m for m in network.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+        modules = [
+            m for m in network.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))
+        ]
         assert sum(m.weight.numel() for m in modules) == counted.weights
         size = {"output": 0}
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the search asks about a microcontroller: what networks cost, and whether one really fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tinyengine_tvm import Artifact, compile_network
+from tinyengine_tvm.errors import BudgetError
+
+from ..budget import Budget
+from ..errors import NasError
+from ..space import Architecture
+from .costs import Costs
+from .network import network_of
+from .twin import Twin
+
+MODELS = ("tinyengine-tvm", "tflite-micro", "tinyengine")
+"""Whose memory counts; the first is this compiler's, the others show what it's worth."""
+
+
+class Hardware:
+    """One core, and whose memory decides what fits on it.
+
+    Raises:
+        NasError: no such model of memory.
+    """
+
+    def __init__(self, core: str, memory: str = MODELS[0]) -> None:
+        if memory not in MODELS:
+            raise NasError(f"no memory model '{memory}'; there are: {', '.join(MODELS)}")
+        self.core, self.memory = core, memory
+        self._twin = Twin(core)
+
+    def judge(self, architectures: Sequence[Architecture]) -> list[Costs]:
+        """What each network costs."""
+        return [self._judged(architecture) for architecture in architectures]
+
+    def _judged(self, architecture: Architecture) -> Costs:
+        costs = self._twin.judge(architecture)
+        if self.memory == MODELS[0]:
+            return costs
+        from .models import tflm_arena, tinyengine_peak
+
+        arena = tflm_arena if self.memory == "tflite-micro" else tinyengine_peak
+        return replace(costs, arena=arena(architecture))
+
+    def costs_of(self, architectures: Sequence[Architecture]) -> list[tuple[float, float, float]]:
+        """Bytes of SRAM, bytes of flash and cycles of each network."""
+        return [(c.sram, c.flash, c.cycles) for c in self.judge(architectures)]
+
+    def confirm(self, architecture: Architecture, budget: Budget) -> None:
+        """Compiles and links a network, with nominal weights, within the budget of memory.
+
+        Another's memory can't be confirmed with this compiler: then only the flash is.
+
+        Raises:
+            BudgetError: it doesn't fit.
+        """
+        network = network_of(architecture)
+        sram = budget.sram if self.memory == MODELS[0] else None
+
+        def compiled(optimise: str) -> Artifact:
+            return compile_network(
+                network,
+                target=self.core,
+                sram=sram,
+                flash=budget.flash,
+                optimise=optimise,  # type: ignore[arg-type]
+            )
+
+        try:
+            compiled("speed")
+        except BudgetError:
+            compiled("size")
