@@ -2,7 +2,17 @@
 """What a network costs on a microcontroller, fast enough to search with."""
 
 from .costs import Costs
+from .latency import latency_cycles
+from .models import tflm_arena, tinyengine_peak
 from .network import network_of
 from .twin import Chosen, Twin
 
-__all__ = ["Chosen", "Costs", "Twin", "network_of"]
+__all__ = [
+    "Chosen",
+    "Costs",
+    "Twin",
+    "latency_cycles",
+    "network_of",
+    "tflm_arena",
+    "tinyengine_peak",
+]
