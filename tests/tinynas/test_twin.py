@@ -93,3 +93,18 @@ def test_squeeze_and_excite_is_refused() -> None:
     blocks = (Block(3, 16, 8), Block(3, 32, 8, squeeze=4))
     with pytest.raises(NasError, match="squeeze-and-excite"):
         Twin().judge(Architecture((1, 28, 28), 16, 3, 2, blocks, 0, 10))
+
+
+def test_fusion_is_the_compilers() -> None:
+    blocks = (Block(3, 16, 8), Block(3, 48, 16, 2))
+    architecture = Architecture((3, 40, 40), 16, 3, 2, blocks, 0, 10)
+    twin = Twin()
+    whole = twin.judge(architecture)
+    sram = whole.sram * 2 // 3
+    fused = twin.judge(architecture, sram, fusion=True)
+    facts = compile_network(network_of(architecture), sram=sram).metadata
+    assert fused.arena == facts["arena_bytes"] <= sram < whole.arena
+    assert fused.weights == sum(constant["bytes"] for constant in facts["constants"])
+    assert twin.judge(architecture, sram) == whole
+    assert twin.judge(architecture, whole.sram, fusion=True) == whole
+    assert twin.judge(architecture, 100, fusion=True) == whole

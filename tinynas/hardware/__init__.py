@@ -3,7 +3,19 @@
 
 from .costs import Costs
 from .hardware import MODELS, Hardware
+from .latency import latency_cycles
+from .models import tflm_arena, tinyengine_peak
 from .network import network_of
 from .twin import Chosen, Twin
 
-__all__ = ["MODELS", "Chosen", "Costs", "Hardware", "Twin", "network_of"]
+__all__ = [
+    "MODELS",
+    "Chosen",
+    "Costs",
+    "Hardware",
+    "Twin",
+    "latency_cycles",
+    "network_of",
+    "tflm_arena",
+    "tinyengine_peak",
+]

@@ -13,6 +13,7 @@ from ..budget import Budget
 from ..errors import NasError
 from ..space import Architecture
 from .costs import Costs
+from .models import tflm_arena, tinyengine_peak
 from .network import network_of
 from .twin import Twin
 
@@ -41,8 +42,6 @@ class Hardware:
         costs = self._twin.judge(architecture)
         if self.memory == MODELS[0]:
             return costs
-        from .models import tflm_arena, tinyengine_peak
-
         arena = tflm_arena if self.memory == "tflite-micro" else tinyengine_peak
         return replace(costs, arena=arena(architecture))
 

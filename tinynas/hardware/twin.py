@@ -9,8 +9,8 @@ emitted, and no plan is replayed. A test holds that the result is that of `compi
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tinyengine_tvm.errors import UnsupportedOperators
 from tinyengine_tvm.kernels.base import Configuration, Objective
@@ -24,6 +24,8 @@ from tinyengine_tvm.targets import get_target
 
 from ..space import Architecture
 from .costs import Costs
+from .fitted import code_parts, fitted, sizes_of
+from .fusion import fused
 from .network import Key, outline_of, weighted
 
 
@@ -37,14 +39,23 @@ class Chosen:
 
 
 @dataclass
-class _Picked:
-    """What one of a layer's options comes to."""
+class Picked:
+    """What one of a layer's options comes to.
+
+    `constants`: bytes. `sizes`: see `sizes_of`. `own` and `shared`: parts of the code, see
+    `code_parts`; `pieces`: the shared ones as numbers, with their bytes.
+    """
 
     selected: Selected
     ways: list[tuple[Configuration, Option]]
+    macs: int
     constants: int
-    functions: tuple[Hashable, ...]
-    helpers: tuple[str, ...]
+    sizes: list[float]
+    own: str
+    shared: Mapping[str, tuple[str, int]]
+    pieces: Mapping[int, float]
+    instructions: float
+    cycles: float
 
 
 @dataclass
@@ -53,7 +64,7 @@ class _Facts:
 
     options: Options
     macs: int
-    picked: dict[int, _Picked] = field(default_factory=dict)
+    picked: dict[int, Picked] = field(default_factory=dict)
 
 
 class Twin:
@@ -63,26 +74,43 @@ class Twin:
         self.target = get_target(core)
         self.objective: Objective = objective
         self._facts: dict[Hashable, _Facts] = {}
+        self._pieces: dict[str, int] = {}
+        self._fitted = fitted(core)
+        self._static = 0 if self._fitted is None else self._fitted.static
 
-    def judge(self, architecture: Architecture) -> Costs:
+    def judge(
+        self, architecture: Architecture, sram: int | None = None, fusion: bool = False
+    ) -> Costs:
         """What the architecture takes.
+
+        `fusion`: where that is more than `sram` bytes, layers are computed together as `compile
+        --sram` does, if that makes it fit. Arena, weights and MACs are those of that plan then, and
+        time is taken to grow with the MACs; code isn't known any better than without. It asks the
+        compiler's own search, which takes seconds.
 
         Raises:
             NasError: a block whose cost isn't modelled.
         """
-        return self.explain(architecture)[0]
+        costs = self.explain(architecture)[0]
+        if not fusion or sram is None or costs.sram <= sram:
+            return costs
+        found = fused(architecture, self.target, self.objective, sram - costs.static)
+        if found is None:
+            return costs
+        factor = found.macs / costs.macs
+        return replace(
+            costs,
+            arena=found.arena,
+            weights=found.weights,
+            macs=found.macs,
+            instructions=round(factor * costs.instructions),
+            cycles=round(factor * costs.cycles),
+        )
 
     def explain(self, architecture: Architecture) -> tuple[Costs, list[Chosen]]:
         """As `judge`, with the kernel and configuration of every layer."""
-        network, keys = outline_of(architecture)
-        facts = [self._known(network, at, key) for at, key in enumerate(keys)]
-        menus = [known.options.menu for known in facts]
-        chosen = iter(choose_together([m for m in menus if m is not None], self.objective))
-        picked = [
-            self._picked(network, at, keys[at], facts[at], 0 if menu is None else next(chosen))
-            for at, menu in enumerate(menus)
-        ]
-        macs = sum(known.macs for known in facts)
+        network, picked = self.selection(architecture)
+        macs = sum(own.macs for own in picked)
         options = {
             layer.name: [option for _, option in own.ways]
             for layer, own in zip(network.layers, picked, strict=True)
@@ -93,7 +121,33 @@ class Twin:
             for layer, own in zip(network.layers, picked, strict=True)
         ]
         weights = sum(own.constants for own in picked)
-        return Costs(plan.arena_bytes, 0, weights, 0, macs, 0, 0), names
+        # A lighter way to run a layer costs instructions.
+        extra = sum(option[ways[layer]].cost for layer, option in options.items() if ways[layer])
+        return Costs(
+            plan.arena_bytes,
+            self._static,
+            weights,
+            self._code(picked),
+            macs,
+            round(sum(own.instructions for own in picked)) + extra,
+            round(sum(own.cycles for own in picked)) + extra,
+        ), names
+
+    def selection(self, architecture: Architecture) -> tuple[Network, list[Picked]]:
+        """The outline of the network, and what each of its layers takes.
+
+        Raises:
+            NasError: as `judge`.
+        """
+        network, keys = outline_of(architecture)
+        facts = [self._known(network, at, key) for at, key in enumerate(keys)]
+        menus = [known.options.menu for known in facts]
+        chosen = iter(choose_together([m for m in menus if m is not None], self.objective))
+        picked = [
+            self._picked(network, at, keys[at], facts[at], 0 if menu is None else next(chosen))
+            for at, menu in enumerate(menus)
+        ]
+        return network, picked
 
     def _known(self, network: Network, at: int, key: Key) -> _Facts:
         layer = network.layers[at]
@@ -108,20 +162,47 @@ class Twin:
             found = self._facts[like] = _Facts(options, layer_macs(network, layer))
         return found
 
-    def _picked(self, network: Network, at: int, key: Key, facts: _Facts, choice: int) -> _Picked:
+    def _picked(self, network: Network, at: int, key: Key, facts: _Facts, choice: int) -> Picked:
         found = facts.picked.get(choice)
         if found is None:
             whole, own = _with_weights(network, at, key)
             selected = Selected(own, *facts.options.choices[choice])
             code = selected.kernel.emit(whole, own, selected.configuration)
-            found = facts.picked[choice] = _Picked(
+            name = selected.kernel.name
+            feature, shared = code_parts(name, code.functions)
+            menu = facts.options.menu
+            estimate = 0 if menu is None else int(menu.instructions[choice])
+            sizes = sizes_of(whole, own, estimate)
+            time = (0.0, 0.0) if self._fitted is None else self._fitted.time(name, sizes)
+            found = facts.picked[choice] = Picked(
                 selected,
                 ways_of(whole, selected),
+                facts.macs,
                 sum(constant.data.nbytes for constant in code.constants),
-                tuple(function.text for function in code.functions),
-                tuple(helper for function in code.functions for helper in function.helpers),
+                sizes,
+                feature,
+                shared,
+                {
+                    self._pieces.setdefault(piece, len(self._pieces)): self._bytes(part, amount)
+                    for piece, (part, amount) in shared.items()
+                },
+                *time,
             )
         return found
+
+    def _bytes(self, feature: str, amount: int) -> float:
+        if self._fitted is None:
+            # At most: some instructions take two bytes.
+            return float(amount) if feature.startswith("assembly") else 0.0
+        return self._fitted.code.get(feature, 0.0) * amount
+
+    def _code(self, picked: Sequence[Picked]) -> int:
+        pieces: dict[int, float] = {}
+        total = self._bytes("network", 1)
+        for own in picked:
+            pieces.update(own.pieces)
+            total += self._bytes(own.own, 1)
+        return round(total + sum(pieces.values()))
 
 
 def _with_weights(network: Network, at: int, key: Key) -> tuple[Network, Layer]:
