@@ -135,11 +135,16 @@ def _places(
         if option is planned:
             offset = plan.scratch_offset(layer)
             found.append((i, offset, max(plan.arena_bytes, offset + own.size)))
-        elif replace(option.rules, scratch=0) == replace(planned.rules, scratch=0):
+        elif _tensors(option.rules) == _tensors(planned.rules):
             buffer = replace(own, size=option.scratch)
             offset = _lowest(plan, buffer, others)
             found.append((i, offset, max(plan.arena_bytes, offset + option.scratch)))
     return found
+
+
+def _tensors(rules: Rules) -> tuple[Mapping[int, int], tuple[int, ...]]:
+    """What is allowed to overlap but for scratch."""
+    return rules.operands, rules.in_place
 
 
 def _lowest(plan: MemoryPlan, own: Buffer, others: Sequence[Buffer]) -> int:
