@@ -22,7 +22,7 @@ MODELS = ("tinyengine-tvm", "tflite-micro", "tinyengine")
 
 
 EFFORT = 2000
-"""Of placing buffers, where the compiler spends 100 times as much. Of 200 networks for Fashion-MNIST
+"""Of placing buffers, where the compiler spends 750 times as much. Of 200 networks for Fashion-MNIST
 one had a larger arena than after ten times the effort, by 0.3 %; none can have a smaller one."""
 
 

@@ -119,7 +119,9 @@ class Twin:
             layer.name: [option for _, option in own.ways]
             for layer, own in zip(network.layers, picked, strict=True)
         }
-        plan, ways = plan_with_options(network, options, int(ALLOWANCE * macs), check=False, effort=self.effort)
+        plan, ways = plan_with_options(
+            network, options, int(ALLOWANCE * macs), check=False, effort=self.effort
+        )
         names = [
             Chosen(layer.name, own.selected.kernel.name, own.ways[ways[layer.name]][0])
             for layer, own in zip(network.layers, picked, strict=True)
