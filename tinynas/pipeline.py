@@ -62,7 +62,8 @@ class Search:
         check(data)
         self.project, self.data, self.options = project, data, options
         self.say: Say = say or (lambda _: None)
-        self.hardware = Hardware(project.settings.core, project.settings.memory or MODELS[0])
+        settings = project.settings
+        self.hardware = Hardware(settings.core, settings.memory or MODELS[0], settings.budget.flash)
         self._supernet: SuperNet | None = None
 
     def _whole_space(self) -> Space:

@@ -10,7 +10,10 @@ from tinynas.space import Architecture, Space, Stage
 IMAGES = Space(
     channels=1,
     classes=4,
-    stages=(Stage(8, 1, depths=(1, 2)), Stage(12, 2, depths=(1, 2, 3), squeeze=True)),
+    stages=(
+        Stage(8, 1, depths=(1, 2)),
+        Stage(12, 2, depths=(1, 2, 3), expansions=(1, 3, 6), squeeze=True),
+    ),
     widths=(0.5, 1.0),
     resolutions=(12, 16),
     stem=8,

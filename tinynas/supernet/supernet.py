@@ -13,7 +13,10 @@ from .elastic import ElasticConvolution, ElasticDepthwise, ElasticSqueezeExcite
 
 
 class ElasticBlock(nn.Module):
-    """An inverted residual block of up to `inputs` -> `expanded` -> `width` channels."""
+    """An inverted residual block of up to `inputs` -> `expanded` -> `width` channels.
+
+    With an expansion of 1 a block has no expanding convolution.
+    """
 
     def __init__(
         self, inputs: int, largest: Block, kernels: tuple[int, ...], expands: bool, flat: bool
@@ -26,7 +29,9 @@ class ElasticBlock(nn.Module):
         self.project = ElasticConvolution(wide, largest.width, relu=False)
 
     def forward(self, x: torch.Tensor, block: Block) -> torch.Tensor:
-        y = x if self.expand is None else self.expand(x, block.expanded)
+        y = x
+        if self.expand is not None and block.expanded != x.shape[1]:
+            y = self.expand(x, block.expanded)
         y = self.depthwise(y, block.kernel)
         if self.attention is not None:
             y = self.attention(y, block.squeeze)
@@ -103,7 +108,7 @@ class SuperNet(nn.Module):
         copy(network.stem, self.stem.active(architecture.input[0], width), self.stem)
         pairs = zip(self._used(genome), architecture.blocks, network.blocks, strict=True)
         for module, block, into in pairs:
-            if module.expand is not None:
+            if module.expand is not None and block.expanded != width:
                 copy(into.expand, module.expand.active(width, block.expanded), module.expand)
             weight = module.depthwise.active(block.expanded, block.kernel)
             copy(into.depthwise, weight, module.depthwise)
