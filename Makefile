@@ -10,7 +10,7 @@ export VENV RELAY_VENV PYTHON PYTHON310 RELAY_TESTS
 .PHONY: help demo test test-relay lint setup setup-test clean
 
 help:
-	@echo "make demo   install what is needed, then run a model on an emulated Cortex-M4"
+	@echo "make demo   install what is needed, then run a model on an emulated Cortex-M4, and search one"
 	@echo "make test   install what is needed, then run the tests (PYTEST_ARGS=... to choose)"
 	@echo "make test-relay  only the tests that need a TVM with Relay (part of make test)"
 	@echo "make lint   install what is needed, then ruff and mypy"
@@ -28,6 +28,7 @@ setup-test:
 
 demo: setup
 	@$(VENV)/bin/python examples/fashion_mnist/demo.py
+	@$(VENV)/bin/python examples/fashion_mnist/search.py
 
 test: setup-test
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)

@@ -94,7 +94,7 @@ def plain(folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -
             hardware.confirm(architecture, settings.budget)
         except BudgetError:
             continue
-        finisher = Finisher(project, data, load_supernet(given.supernet, data))
+        finisher = Finisher(project, data, load_supernet(given.supernet, data), say=print)
         for seed in range(given.seeds):
             options = replace(finish, recipe=replace(finish.recipe, epochs=given.epochs, seed=seed))
             torch.manual_seed(seed)

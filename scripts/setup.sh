@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what `make demo` or `make test` needs; does nothing where that is there already.
 #   scripts/setup.sh demo|test|relay
+# FASHION_MNIST names the folder of that data set, where the demo should find it installed.
 # PYTHON names the interpreter (3.11 or newer; found by itself), VENV the folder (default .venv).
 # relay makes a second environment, with a TVM that has Relay: PYTHON310 names its interpreter,
 # RELAY_VENV its folder (default .venv-relay). Without a Python 3.10 it exits with code 3.
@@ -10,9 +11,10 @@ cd "$(dirname "$0")/.."
 
 purpose=${1:-}
 case $purpose in
-    demo) requirement=. ;;
-    test) requirement='.[test]' ;;
-    relay) requirement='.[relay,relay-test]' ;;
+    # A range of torch would take the newest, which few have tried with anything.
+    demo) requirement=(torch==2.13.0 --editable '.[nas]') ;;
+    test) requirement=(--editable '.[test]') ;;
+    relay) requirement=(--editable '.[relay,relay-test]') ;;
     *) echo "usage: scripts/setup.sh demo|test|relay" >&2; exit 2 ;;
 esac
 venv=${VENV:-.venv}
@@ -77,6 +79,9 @@ missing_packages() {
     if [ ! -x "$venv/bin/python" ] && ! "$python" -c 'import ensurepip' >/dev/null 2>&1; then
         echo "python3-venv"
     fi
+    if [ "$purpose" = demo ]; then
+        [ -e "${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}" ] || echo dataset-fashion-mnist
+    fi
     if [ "$purpose" = test ]; then
         command -v cmake >/dev/null || echo cmake
         command -v ninja >/dev/null || echo ninja-build
@@ -129,6 +134,6 @@ for stamp in "$venv/.installed-test" "$venv/.installed-$purpose"; do
     fi
 done
 echo "setup: installing the package into $venv (a few minutes the first time)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$requirement" ||
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${requirement[@]}" ||
     fail "pip could not install the package; its message is above"
 echo "$key" >"$venv/.installed-$purpose"

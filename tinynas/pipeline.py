@@ -121,7 +121,7 @@ class Search:
     def finish_genome(self, genome: Genome, record: str, folder: str) -> dict[str, Any]:
         """As `finish`, of any network of the supernet, into a record and folder of its own."""
         supernet = self.train()
-        finisher = Finisher(self.project, self.data, supernet, self.options.train.device)
+        finisher = Finisher(self.project, self.data, supernet, self.options.train.device, self.say)
         runs = []
         for seed in range(self.options.seeds):
             part = f"{folder}/seed{seed}/result.json"
@@ -149,19 +149,11 @@ class Search:
     def _finished(
         self, finisher: Finisher, supernet: SuperNet, genome: Genome, seed: int, folder: Path
     ) -> dict[str, Any]:
-        epochs = self.options.finish.recipe.epochs
-
-        def tell(epoch: Epoch) -> None:
-            self.say(
-                f"seed {seed}, epoch {epoch.number + 1} of {epochs}: loss {epoch.loss:.4f}, "
-                f"{epoch.seconds:.0f} s"
-            )
-
         options = self.options.finish
         options = replace(options, recipe=replace(options.recipe, seed=seed))
         architecture = supernet.space.architecture(genome)
         network = finisher.start(genome, options)
-        return finisher.finish(architecture, network, options, folder, self.options.name, tell)
+        return finisher.finish(architecture, network, options, folder, self.options.name)
 
 
 def search(

@@ -58,7 +58,12 @@ class Machine:
         self.program("qemu-system-arm", "exit 0")
 
     def setup(self, purpose: str = "demo", **extra: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": str(self.bin), "HOME": str(self.log), **extra}
+        environment = {
+            "PATH": str(self.bin),
+            "HOME": str(self.log),
+            "FASHION_MNIST": str(self.root),
+            **extra,
+        }
         return subprocess.run(
             [str(self.root / "scripts/setup.sh"), purpose],
             env=environment,
@@ -117,6 +122,17 @@ chmod +x "{gcc}" """,
     assert len(machine.lines("pip")) == 1
 
 
+def test_the_demo_needs_its_data_set_and_the_tests_do_not(machine: Machine) -> None:
+    machine.install_cross_tools()
+    for tool in ("cmake", "ninja"):
+        machine.program(tool, "exit 0")
+    absent = {"FASHION_MNIST": str(machine.root / "absent")}
+    result = machine.setup("demo", **absent)
+    assert result.returncode == 1
+    assert "dataset-fashion-mnist" in result.stderr
+    assert machine.setup("test", **absent).returncode == 0
+
+
 def test_a_failing_installation_is_reported(machine: Machine) -> None:
     machine.program("apt-get", "exit 100")
     result = machine.setup()
@@ -136,7 +152,7 @@ def test_a_second_run_installs_nothing(machine: Machine) -> None:
     assert machine.setup().returncode == 0
     assert machine.setup().returncode == 0
     (line,) = machine.lines("pip")
-    assert line.endswith("--editable .")
+    assert line.endswith("--editable .[nas]")
 
 
 def test_a_changed_pyproject_is_installed_again(machine: Machine) -> None:
@@ -150,7 +166,7 @@ def test_a_changed_pyproject_is_installed_again(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("purposes", "installed"),
-    [(("test", "demo"), [".[test]"]), (("demo", "test"), [".", ".[test]"])],
+    [(("test", "demo"), [".[test]"]), (("demo", "test"), [".[nas]", ".[test]"])],
 )
 def test_the_test_environment_serves_the_demo_but_not_the_reverse(
     machine: Machine, purposes: tuple[str, ...], installed: list[str]

@@ -40,7 +40,7 @@ OPTIONS = Options(
         samples=40,
         calibration=60,
     ),
-    finish=Finish(Recipe(2, batch=32, rate=0.05)),
+    finish=Finish(Recipe(2, batch=32, rate=0.05), teaching=Recipe(2, batch=32, rate=0.05)),
     seeds=2,
     space=PLAIN,
 )

@@ -61,6 +61,17 @@ SeedsOption = Annotated[
 ScratchOption = Annotated[
     bool, typer.Option("--scratch", help="Train the winner without the supernet's weights.")
 ]
+TeacherOption = Annotated[
+    Path | None,
+    typer.Option("--teacher", metavar="FILE", help="What the teacher says: read, or written."),
+]
+TeachingOption = Annotated[
+    int, typer.Option("--teacher-epochs", min=0, help="Of training the largest network as teacher.")
+]
+TestOption = Annotated[
+    int | None,
+    typer.Option("--test-samples", min=1, help="First test samples for the board.  [default: all]"),
+]
 NameOption = Annotated[str, typer.Option("--name", help="Of the model: a C identifier.")]
 MemoryOption = Annotated[
     o.MemoryModel | None, typer.Option("--memory", help="Whose memory decides what fits.")
@@ -223,6 +234,9 @@ def finish(
     batch: BatchOption = 128,
     seeds: SeedsOption = 1,
     scratch: ScratchOption = False,
+    teacher: TeacherOption = None,
+    teacher_epochs: TeachingOption = 15,
+    test_samples: TestOption = None,
     name: NameOption = "net",
     device: o.DeviceOption = "auto",
     threads: o.ThreadsOption = 1,
@@ -232,7 +246,7 @@ def finish(
     from ..pipeline import Options
 
     options = Options(
-        finish=_finish(epochs, rate, batch, scratch),
+        finish=_finish(epochs, rate, batch, scratch, teacher, teacher_epochs, test_samples),
         train=_device(device),
         seeds=seeds,
         name=name,
@@ -254,6 +268,9 @@ def search(
     squeeze_excite: o.SqueezeOption = False,
     epochs: EpochsOption = 20,
     tune_epochs: TuneOption = 15,
+    teacher: TeacherOption = None,
+    teacher_epochs: TeachingOption = 15,
+    test_samples: TestOption = None,
     measured: MeasuredOption = 100,
     rounds: RoundsOption = 3,
     seeds: SeedsOption = 1,
@@ -284,7 +301,9 @@ def search(
         evolve=Evolve(
             _plan(measured=measured, rounds=rounds), workers=workers, scheduler=scheduler
         ),
-        finish=_finish(tune_epochs),
+        finish=_finish(
+            tune_epochs, teacher=teacher, teacher_epochs=teacher_epochs, samples=test_samples
+        ),
         seeds=seeds,
         name=name,
     )
@@ -342,14 +361,30 @@ def _plan(
     )
 
 
-def _finish(epochs: int, rate: float = 0.05, batch: int = 128, scratch: bool = False) -> Any:
+def _finish(
+    epochs: int,
+    rate: float = 0.05,
+    batch: int = 128,
+    scratch: bool = False,
+    teacher: Path | None = None,
+    teacher_epochs: int = 15,
+    samples: int | None = None,
+) -> Any:
     from dataclasses import replace
 
     from ..pipeline import default_finish
 
     default = default_finish()
     recipe = replace(default.recipe, epochs=epochs, rate=rate, batch=batch)
-    return replace(default, recipe=recipe, scratch=scratch)
+    teaching = replace(default.teaching, epochs=teacher_epochs)
+    return replace(
+        default,
+        recipe=recipe,
+        scratch=scratch,
+        teaching=teaching,
+        teacher=teacher,
+        samples=samples,
+    )
 
 
 def _device(device: str) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import DataSet
+from ..data import DataSet, Split
+from ..errors import NasError
 from ..finish.distil import Distillation, Student
 from ..finish.export import export_float, outputs_of, quantise
 from ..finish.measure import compile_for, measure
@@ -35,8 +36,12 @@ class Finish:
     """Without epochs in its recipe the network stays as the supernet has it.
 
     `qat_epochs`: of quantisation-aware training, where it's needed. `scratch`: no weights of the
-    supernet, which shows what they're worth. `teacher`: a file for what the teacher says, so that
-    searches of one supernet can share it; by default in the search's folder.
+    supernet, which shows what they're worth. `samples`: the first of the test split that the board
+    gets; None for all.
+
+    The teacher is the largest network of the supernet, trained alone by `teaching` first.
+    `teacher`: a file for what it says, which searches of one supernet can share; by default it's
+    in the search's folder.
     """
 
     recipe: Recipe
@@ -44,6 +49,8 @@ class Finish:
     qat_epochs: int = 3
     qat_rate: float = 0.005
     scratch: bool = False
+    samples: int | None = None
+    teaching: Recipe = field(default_factory=lambda: Recipe(epochs=15, rate=0.05))
     teacher: Path | None = None
 
 
@@ -51,9 +58,15 @@ class Finisher:
     """Finishes networks of one supernet; what the teacher says is computed once for all seeds."""
 
     def __init__(
-        self, project: Project, data: DataSet, supernet: SuperNet, device: str = "auto"
+        self,
+        project: Project,
+        data: DataSet,
+        supernet: SuperNet,
+        device: str = "auto",
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.project, self.data, self.supernet = project, data, supernet
+        self.say: Callable[[str], None] = say or (lambda _: None)
         self.device = choose_device(device)
         self.labels = torch.from_numpy(data.train.labels).to(self.device)
         self.prepare = preparation(data.offset, data.divisor, self.device)
@@ -83,42 +96,54 @@ class Finisher:
             return StaticNetwork(self.supernet.space.architecture(genome)).to(self.device)
         return self.calibrated(self.supernet.extract(genome))
 
-    def taught(self, views: Views, count: int, path: Path) -> torch.Tensor:
-        """float16 [views, samples, classes]: the largest network's logits, kept in a file."""
+    def taught(self, views: Views, options: Finish) -> torch.Tensor:
+        """float16 [views, samples, classes]: the teacher's logits, kept in a file.
+
+        Raises:
+            NasError: the file is another teacher's.
+        """
+        path = options.teacher or self.project.path("teacher.pt")
+        facts = {"views": views.count, "data": self.data.name, "recipe": asdict(options.teaching)}
         if path.exists():
             content = restore(path, self.device)
-            if content["views"] == count and content["data"] == self.data.name:
-                return content["logits"]
-        teacher = self.calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
-        logits = views.logits(teacher)
+            if content["facts"] != facts:
+                raise NasError(
+                    f"'{path}' is of another teacher (its options differ); give them as they were, "
+                    "or another file"
+                )
+            logits: torch.Tensor = content["logits"]
+            return logits
         path.parent.mkdir(parents=True, exist_ok=True)
-        save(path, {"views": count, "data": self.data.name, "logits": logits})
+        teacher = self.calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
+        if options.teaching.epochs:
+            self._fit("teacher", teacher, options.teaching, None, path.with_suffix(".training.pt"))
+        logits = views.logits(teacher)
+        accuracy = self.accuracy(teacher, "validation")
+        save(path, {"facts": facts, "validation": accuracy, "logits": logits})
         return logits
-
-    def train(
-        self,
-        network: StaticNetwork,
-        options: Finish,
-        folder: Path,
-        on_epoch: Callable[[Epoch], None] | None = None,
-    ) -> tuple[StaticNetwork, list[Epoch]]:
-        """Fine-tunes a network in place, with a checkpoint in `folder`."""
-        return self._fit(network, options.recipe, options, folder / "tuning.pt", on_epoch)
 
     def _fit(
         self,
+        what: str,
         network: StaticNetwork,
         recipe: Recipe,
-        options: Finish,
+        options: Finish | None,
         checkpoint: Path,
-        on_epoch: Callable[[Epoch], None] | None,
-    ) -> tuple[StaticNetwork, list[Epoch]]:
-        samples, distillation = len(self.data.train), options.distillation
+    ) -> list[Epoch]:
+        """Trains a network in place; without options it has no teacher."""
+
+        def tell(epoch: Epoch) -> None:
+            self.say(
+                f"{what}, epoch {epoch.number + 1} of {recipe.epochs}: loss {epoch.loss:.4f}, "
+                f"{epoch.seconds:.0f} s"
+            )
+
+        samples = len(self.data.train)
+        distillation = None if options is None else options.distillation
         taught, loader = None, None
-        if distillation is not None:
+        if options is not None and distillation is not None:
             views = Views(self.data, self.device, distillation.views)
-            file = options.teacher or self.project.path("teacher.pt")
-            taught, loader = self.taught(views, distillation.views, file), views
+            taught, loader = self.taught(views, options), views
         step = Student(
             network,
             self.labels,
@@ -146,9 +171,9 @@ class Finisher:
                 "architecture": network.architecture.to_json(),
                 "distillation": None if distillation is None else asdict(distillation),
             },
-            on_epoch=on_epoch,
+            on_epoch=tell,
         )
-        return network, training.run()
+        return training.run()
 
     def accuracy(self, network: StaticNetwork, split: str) -> float:
         """The part of a split that the network gets right."""
@@ -175,14 +200,14 @@ class Finisher:
         options: Finish,
         folder: Path,
         name: str,
-        on_epoch: Callable[[Epoch], None] | None = None,
     ) -> dict[str, Any]:
         """Fine-tunes, quantises and measures one network; the facts for the report, as JSON."""
         folder.mkdir(parents=True, exist_ok=True)
         history: list[Epoch] = []
+        seed = f"seed {options.recipe.seed}"
         if options.recipe.epochs:
             torch.manual_seed(options.recipe.seed)
-            network, history = self.train(network, options, folder, on_epoch)
+            history = self._fit(seed, network, options.recipe, options, folder / "training.pt")
         exact = {split: self.accuracy(network, split) for split in ("validation", "test")}
         path, rounded = self.quantised(network, folder, name)
         aware = False
@@ -194,11 +219,11 @@ class Finisher:
                 seed=options.recipe.seed,
             )
             with rounding(network):
-                self._fit(network, recipe, options, folder / "qat.pt", on_epoch)
+                self._fit(f"{seed} with int8", network, recipe, options, folder / "qat.pt")
             path, rounded = self.quantised(network, folder, name)
             aware = True
         data = self.sized(network)
-        test = data.test
+        test = Split(data.test.inputs[: options.samples], data.test.labels[: options.samples])
         inputs = data.as_input(test.inputs)
         reference = outputs_of(path, inputs)
         settings = self.project.settings
