@@ -13,6 +13,7 @@ from .budget import Budget
 from .data import DataSet, check
 from .hardware import MODELS, Hardware
 from .project import Project, Settings
+from .report.document import write_report
 from .space import Genome, Space
 from .steps.choose import Choose, choose, space_of
 from .steps.evolve import Evolve, evolve_winner
@@ -116,7 +117,9 @@ class Search:
     def finish(self) -> dict[str, Any]:
         """Step 4: the winner on the board, once for each seed."""
         winner = Genome.from_json(self.evolve()["winner"]["genome"])
-        return self.finish_genome(winner, FINISH, "finish")
+        result = self.finish_genome(winner, FINISH, "finish")
+        write_report(self.project, result)
+        return result
 
     def finish_genome(self, genome: Genome, record: str, folder: str) -> dict[str, Any]:
         """As `finish`, of any network of the supernet, into a record and folder of its own."""

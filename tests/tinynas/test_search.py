@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tinynas.evolve.evolution import Options as Evolution  # noqa: E402
 from tinynas.evolve.search import Plan  # noqa: E402
 from tinynas.pipeline import Options, Search  # noqa: E402
 from tinynas.project import Project, Settings  # noqa: E402
+from tinynas.space import Genome  # noqa: E402
 from tinynas.steps.choose import Choose  # noqa: E402
 from tinynas.steps.evolve import Evolve  # noqa: E402
 from tinynas.steps.finish import Finish  # noqa: E402
@@ -89,9 +91,23 @@ def test_what_is_found_fits_and_works(whole: tuple[Path, dict[str, Any]]) -> Non
     assert (folder / found["model"]).is_file()
     best = max(found["runs"], key=lambda run: run["validation"]["int8"])
     assert found["runs"][found["chosen"]] == best
-    # The test split has no say: a search that never saw it finds the same.
     record = json.loads((folder / "evolve.json").read_text())
     assert record["winner"]["genome"] == json.loads(json.dumps(found["genome"]))
+
+
+def test_the_report_tells_what_was_found(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = whole
+    text = (folder / "report.md").read_text()
+    run = found["runs"][found["chosen"]]
+    for figure in ("sram", "flash", "instructions", "macs"):
+        assert f"{run['device'][figure]:,}" in text
+    assert f"{100 * run['test']['device']:.2f} %" in text
+    assert "3,000" in text and "14,000" in text
+    picture = ElementTree.parse(folder / "architecture.svg").getroot()
+    drawn = " ".join(picture.itertext())
+    for block in run["architecture"]["blocks"]:
+        assert str(block["width"]) in drawn
+    assert f"{PLAIN.architecture(Genome.from_json(found['genome'])).weights:,}" in drawn
 
 
 def test_the_test_split_has_no_say(tmp_path: Path, whole: tuple[Path, dict[str, Any]]) -> None:

@@ -447,4 +447,5 @@ def _show(search: Search, result: dict[str, Any], as_json: bool) -> None:
         ("budget", str(search.project.settings.budget)),
     ]
     rows += [("missed", text) for text in device["missing"]]
+    rows.append(("report", str(search.project.path("report.md"))))
     console().print(facts(rows))

@@ -67,26 +67,29 @@ def board_for(target: str) -> str:
 
 
 def compile_for(model: Path, target: str, budget: Budget) -> tinyengine_tvm.Artifact:
-    """The network with int8 input and output, within the budget: fast code where it has room.
+    """The network with int8 input and output: fast code where the budget has room, else the least.
 
-    Raises:
-        BudgetError: it doesn't fit.
+    A network that doesn't fit all the same is compiled too, so that its training isn't in vain;
+    `measure` says what is missing.
     """
 
-    def compiled(optimise: Literal["speed", "size"]) -> tinyengine_tvm.Artifact:
+    def compiled(
+        optimise: Literal["speed", "size"], sram: int | None, flash: int | None
+    ) -> tinyengine_tvm.Artifact:
         return tinyengine_tvm.compile_model(
-            model,
-            target=target,
-            interface="int8",
-            sram=budget.sram,
-            flash=budget.flash,
-            optimise=optimise,
+            model, target=target, interface="int8", sram=sram, flash=flash, optimise=optimise
         )
 
-    try:
-        return compiled("speed")
-    except BudgetError:
-        return compiled("size")
+    for optimise, sram, flash in (
+        ("speed", budget.sram, budget.flash),
+        ("size", budget.sram, budget.flash),
+        ("size", budget.sram, None),
+    ):
+        try:
+            return compiled(optimise, sram, flash)  # type: ignore[arg-type]
+        except BudgetError:
+            continue
+    return compiled("size", None, None)
 
 
 def measure(
