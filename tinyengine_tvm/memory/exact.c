@@ -9,13 +9,11 @@
 #define EXPORT __attribute__((visibility("default")))
 #define NOWHERE (-1)
 #define FEW 32
+#define BITS 20 // of a buffer's index
+#define INDEX ((INT64_C(1) << BITS) - 1)
 
 enum { CANONICAL = 1, DOMINANCE = 2, INFERENCE = 4, DECOMPOSITION = 8 };
 enum { NO_MEMORY = -2, EXHAUSTED = -1, NEVER = 0, FITS = 1 };
-
-typedef struct {
-    int64_t at, buffer;
-} spot_t;
 
 typedef struct {
     int64_t begin, count; // in `waiting`
@@ -41,10 +39,10 @@ typedef struct {
     const int64_t *start, *near, *distance, *joins;
     int64_t *offsets;
     int64_t *lowest, *held, *meets; // by buffer
+    int64_t *spots;                 // offset << BITS | buffer
     int64_t *height, *slack;        // by section
     int64_t *waiting, *candidates;  // stacked, level on level
     part_t *parts;
-    spot_t *spots;
     level_t *levels;
     change_t *changes;
     int64_t changed, mark, budget;
@@ -70,25 +68,22 @@ static int64_t bound(const search_t *s, int64_t i, int64_t floor)
     return s->held[i] == floor ? floor : s->lowest[i];
 }
 
-static int by_height(const void *one, const void *other)
+static int falling(const void *one, const void *other)
 {
-    const spot_t *const a = one, *const b = other;
-    if (a->at != b->at)
-        return a->at > b->at ? -1 : 1;
-    return a->buffer > b->buffer ? -1 : 1;
+    const int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return a > b ? -1 : a < b;
 }
 
-// Falling, equal offsets by falling index.
-static void sort(spot_t *spots, int64_t count)
+static void sort(int64_t *spots, int64_t count)
 {
     if (count > FEW) {
-        qsort(spots, (size_t)count, sizeof *spots, by_height);
+        qsort(spots, (size_t)count, sizeof *spots, falling);
         return;
     }
     for (int64_t k = 1; k < count; k++) {
-        const spot_t moved = spots[k];
+        const int64_t moved = spots[k];
         int64_t to = k;
-        for (; to > 0 && by_height(&moved, &spots[to - 1]) < 0; to--)
+        for (; to > 0 && spots[to - 1] < moved; to--)
             spots[to] = spots[to - 1];
         spots[to] = moved;
     }
@@ -96,21 +91,17 @@ static void sort(spot_t *spots, int64_t count)
 
 static int may_fit(search_t *s, int64_t count, int64_t floor)
 {
-    const spot_t *const spots = s->spots;
-    for (int64_t k = 0; k < count; k++)
-        if (spots[k].at + s->size[spots[k].buffer] > s->capacity)
-            return 0;
-    if (!(s->techniques & INFERENCE))
-        return 1;
+    const int64_t *const spots = s->spots;
     for (int64_t k = 0; k < count; k++) {
-        for (int64_t at = s->first[spots[k].buffer]; at <= s->last[spots[k].buffer]; at++) {
+        const int64_t i = spots[k] & INDEX;
+        for (int64_t at = s->first[i]; at <= s->last[i]; at++) {
             s->height[at] = 0;
             s->slack[at] = INT64_C(1) << 62;
         }
     }
     for (int64_t k = 0; k < count; k++) {
-        const int64_t i = spots[k].buffer, size = s->size[i], step = s->advance[i];
-        const int64_t room = s->capacity - most(spots[k].at, floor);
+        const int64_t i = spots[k] & INDEX, size = s->size[i], step = s->advance[i];
+        const int64_t room = s->capacity - most(spots[k] >> BITS, floor);
         if (size > room)
             return 0;
         for (int64_t at = s->first[i]; at <= s->last[i]; at++) {
@@ -129,7 +120,7 @@ static int open_part(search_t *s, level_t *level)
     const part_t part = s->parts[level->parts + level->part];
     const int64_t *const waiting = s->waiting + part.begin;
     const int64_t floor = level->floor, previous = level->previous;
-    int64_t hole = INT64_MAX;
+    int64_t hole = INT64_MAX, end = 0;
     level->opened = 1;
     level->candidate = level->candidate_count = 0;
     level->changes = s->changed;
@@ -139,22 +130,23 @@ static int open_part(search_t *s, level_t *level)
         return 0;
     for (int64_t k = 0; k < part.count; k++) {
         const int64_t i = waiting[k], at = bound(s, i, floor);
-        s->spots[k] = (spot_t){at, i};
+        s->spots[k] = at << BITS | i;
         hole = least(hole, at + s->extent[i]);
+        end = most(end, at + s->size[i]);
     }
     if (!(s->techniques & DOMINANCE))
         hole = s->capacity + 1;
-    if (hole <= floor)
+    if (hole <= floor || end > s->capacity)
         return 1;
     sort(s->spots, part.count);
-    if (!may_fit(s, part.count, floor))
+    if (s->techniques & INFERENCE && !may_fit(s, part.count, floor))
         return 1;
     s->mark++;
     if (previous != NOWHERE)
         for (int64_t k = s->start[previous]; k < s->start[previous + 1]; k++)
             s->meets[s->near[k]] = s->mark;
     for (int64_t k = part.count - 1; k >= 0; k--) {
-        const int64_t at = s->spots[k].at, i = s->spots[k].buffer;
+        const int64_t at = s->spots[k] >> BITS, i = s->spots[k] & INDEX;
         if (floor <= at && at < hole
             && (at > floor || i > previous || s->meets[i] == s->mark
                 || !(s->techniques & CANONICAL)))
@@ -277,17 +269,17 @@ EXPORT int64_t exact(int64_t count, int64_t sections, int64_t capacity, int64_t 
     const size_t n = (size_t)count, meetings = (size_t)start[count];
     // Each level has a buffer less than the part below it that it solves.
     const size_t stacked = n * (n + 1) / 2;
-    int64_t *const table = malloc((3 * n + 2 * (size_t)sections + 2 * stacked + 1) * sizeof *table);
+    int64_t *const table = malloc((4 * n + 2 * (size_t)sections + 2 * stacked + 1) * sizeof *table);
     s.parts = malloc((2 * n + 1) * sizeof *s.parts);
-    s.spots = malloc((n + 1) * sizeof *s.spots);
     s.levels = malloc((n + 1) * sizeof *s.levels);
     s.changes = malloc((meetings + 1) * sizeof *s.changes);
     int64_t result = NO_MEMORY;
-    if (table && s.parts && s.spots && s.levels && s.changes) {
+    if (table && s.parts && s.levels && s.changes) {
         s.lowest = table;
         s.held = s.lowest + n;
         s.meets = s.held + n;
-        s.height = s.meets + n;
+        s.spots = s.meets + n;
+        s.height = s.spots + n;
         s.slack = s.height + sections;
         s.waiting = s.slack + sections;
         s.candidates = s.waiting + stacked;
@@ -302,7 +294,6 @@ EXPORT int64_t exact(int64_t count, int64_t sections, int64_t capacity, int64_t 
     *budget = s.budget;
     free(table);
     free(s.parts);
-    free(s.spots);
     free(s.levels);
     free(s.changes);
     return result;

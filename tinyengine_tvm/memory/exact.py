@@ -44,7 +44,8 @@ TECHNIQUES = ("canonical", "dominance", "inference", "decomposition")
 
 
 _MOST = 1 << 40
-"""Most bytes of all buffers, and most effort, that the engine's 64 bits surely suffice for."""
+"""Most bytes of all buffers, and most effort, that the engine's 64 bits suffice for; it has 20 of
+them for the number of a buffer."""
 
 
 class BudgetExhausted(Exception):
@@ -103,7 +104,7 @@ class Search:
         self.sections: tuple[Section, ...] = tuple(conflicts.sections)
         self.budget = 0
         reach = sum(self.extent) + sum(b.alignment for b in buffers)
-        self._engine = _engine() if engine and reach < _MOST else None
+        self._engine = _engine() if engine and max(reach, len(buffers) << 20) < _MOST else None
         if self._engine is not None:
             self._tables = self._flat(sections_of)
 
