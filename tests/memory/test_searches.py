@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from tinyengine_tvm.memory import (
     check_placement,
     climb,
     disjoint,
+    exact,
+    lower_bound,
     place,
 )
 from tinyengine_tvm.memory import beam as beams
@@ -26,7 +29,7 @@ from tinyengine_tvm.memory import placement as placements
 from tinyengine_tvm.memory.bound import bound_of
 from tinyengine_tvm.memory.buffer import Conflicts
 from tinyengine_tvm.memory.climb import Climb
-from tinyengine_tvm.memory.exact import TECHNIQUES, Search
+from tinyengine_tvm.memory.exact import TECHNIQUES, BudgetExhausted, Search
 from tinyengine_tvm.memory.greedy import end, fit, orders
 
 
@@ -148,20 +151,81 @@ def test_compiled_hill_climbing_finds_the_same(overlaps: bool) -> None:
     assert 5 < found < 31
 
 
-def test_without_a_compiler_hill_climbing_goes_on(
+def decided(search: Search, capacity: int, budget: int) -> tuple[list[int] | str | None, int]:
+    """The offsets, or None, or that it's undecided; and the effort that is left."""
+    found: list[int] | str | None
+    try:
+        found = search.decide(capacity, budget)
+    except BudgetExhausted:
+        found = "undecided"
+    return found, search.budget
+
+
+def test_compiled_branch_and_bound_decides_the_same() -> None:
+    """With any techniques, and after any effort."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    answers = Counter[str]()
+    for seed in range(100):
+        source = random.Random(seed)
+        buffers = random_buffers(
+            source, source.choice((1, 4, 7, 10, 14, 40)), source.choice((3, 8, 20))
+        )
+        separation, together = (
+            random_overlaps(source, buffers) if seed % 3 else (disjoint, frozenset())
+        )
+        without = frozenset(name for name in TECHNIQUES if source.random() < 0.25)
+        plain = Search(buffers, separation, together, without, engine=False)
+        compiled = Search(buffers, separation, together, without)
+        assert compiled.compiled and not plain.compiled
+        bound = lower_bound(buffers, separation, together)
+        for capacity in (bound - 1, bound, bound + source.randint(1, 8), bound * 5 // 4):
+            for budget in (source.randrange(60), source.randrange(2_000), 6_000):
+                expected = decided(plain, capacity, budget)
+                assert decided(compiled, capacity, budget) == expected
+                answers[type(expected[0]).__name__] += 1
+    assert min(answers[kind] for kind in ("list", "NoneType", "str")) >= 100
+
+
+def test_compiled_branch_and_bound_is_not_limited_by_depth() -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    buffers = [Buffer(f"b{i}", 4, 0, 0) for i in range(1_500)]
+    search = Search(buffers)
+    assert search.decide(6_000, 10_000_000) == list(range(0, 6_000, 4))
+    assert search.decide(5_999, 10_000_000) is None
+
+
+def test_buffers_in_another_order_conflict_as_before() -> None:
+    for seed in range(20):
+        source = random.Random(seed)
+        buffers = random_buffers(source, 12)
+        separation, together = random_overlaps(source, buffers)
+        order = source.sample(range(12), 12)
+        found = Conflicts(buffers, separation, together).ordered(order)
+        expected = Conflicts([buffers[i] for i in order], separation, together)
+        assert (found.buffers, found.sections) == (expected.buffers, expected.sections)
+        assert (found.above, found.partners) == (expected.above, expected.partners)
+
+
+def test_without_a_compiler_the_searches_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buffers = random_buffers(random.Random(3), 40, 20)
-    monkeypatch.setattr(placements, "ENGINE_FROM", 1_000)
     expected = place(buffers, budget=20_000)
+    assert expected.method != "greedy by size" and not expected.optimal
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    climb._engine.cache_clear()
+    engines = climb._engine, exact._engine
+    for engine in engines:
+        engine.cache_clear()
     try:
         assert not Climb(Conflicts(buffers), engine=True).compiled
+        assert not Search(buffers).compiled
         assert place(buffers, budget=20_000) == expected
     finally:
-        climb._engine.cache_clear()
+        for engine in engines:
+            engine.cache_clear()
 
 
 def test_hill_climbing_does_not_claim_what_cannot_be() -> None:

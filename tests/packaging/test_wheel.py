@@ -125,6 +125,12 @@ def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Pat
     assert (source / "Makefile").is_file() and (source / "tests").is_dir()
 
 
+def test_the_wheel_has_the_sources_of_the_compiled_searches(wheel: Path) -> None:
+    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "tinyengine_tvm").rglob("*.c")}
+    assert "tinyengine_tvm/memory/exact.c" in sources
+    assert sources <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_installed_package_is_the_wheels(installed: Path, tmp_path: Path) -> None:
     code = (
         "import tinyengine_tvm as t, tinyengine_tvm.paths as p;"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynas.space import Architecture, Space, Stage
+from tinynas.space import Architecture, Space, Stage, default_space
 
 IMAGES = Space(
     channels=1,
@@ -61,6 +61,7 @@ SPACES = {
     "sensor": Space(
         6, 7, (Stage(16, 2), Stage(24, 2), Stage(40, 2)), (0.5, 1.0), (64, 101, 128), dimensions=1
     ),
+    "fashion": default_space(1, 28, 10, 2),
 }
 
 

@@ -108,6 +108,16 @@ class Conflicts:
                             if (buffers[i].name, buffers[j].name) in together:
                                 self.partners[i].add(j)
 
+    def ordered(self, order: Sequence[int]) -> Conflicts:
+        """Those of the same buffers in another order, which holds every index once."""
+        at = {i: k for k, i in enumerate(order)}
+        result = object.__new__(Conflicts)
+        result.buffers = [self.buffers[i] for i in order]
+        result.sections = [tuple(sorted([at[i] for i in section])) for section in self.sections]
+        result.above = [{at[j]: d for j, d in self.above[i].items()} for i in order]
+        result.partners = [{at[j] for j in self.partners[i]} for i in order]
+        return result
+
     def advance(self, section: Sequence[int], i: int) -> int:
         """Bytes that buffer i surely adds to the height of its section, unless it lies on top.
 

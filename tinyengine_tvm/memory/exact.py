@@ -25,26 +25,43 @@ higher is placed; until then the offset that its separation demands doesn't bind
 
 Effort is counted in looks at the buffers of a step, and limited; time never decides, so results
 repeat.
+
+The same search is there twice, here and in exact.c, which is some hundred times as fast. Both give
+the same offsets, and take the same effort for it; a test holds it.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
+from ..native import compiled
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, align_up, disjoint
 
 TECHNIQUES = ("canonical", "dominance", "inference", "decomposition")
+
+
+_MOST = 1 << 40
+"""Most bytes of all buffers, and most effort, that the engine's 64 bits suffice for; it has 20 of
+them for the number of a buffer."""
 
 
 class BudgetExhausted(Exception):
     """The search ended undecided."""
 
 
+_NO_MEMORY, _EXHAUSTED = -2, -1
+"""Answers of the engine."""
 Section = tuple[int, ...]
 
 
 class Search:
-    """The search for one list of buffers, whose order is the order of preference."""
+    """The search for one list of buffers, whose order is the order of preference.
+
+    `engine` has it made by compiled C where there's a compiler: the same results sooner.
+    """
 
     def __init__(
         self,
@@ -52,12 +69,22 @@ class Search:
         separation: Separation = disjoint,
         together: Together = NEVER,
         without: frozenset[str] = frozenset(),
+        engine: bool = True,
     ) -> None:
-        self.buffers = buffers
+        self._prepare(Conflicts(buffers, separation, together), without, engine)
+
+    @classmethod
+    def of(cls, conflicts: Conflicts) -> Search:
+        """The search for buffers whose conflicts are known."""
+        search = cls.__new__(cls)
+        search._prepare(conflicts, frozenset(), True)
+        return search
+
+    def _prepare(self, conflicts: Conflicts, without: frozenset[str], engine: bool) -> None:
+        self.buffers = buffers = conflicts.buffers
         self.canonical, self.dominance, self.inference, self.decomposition = (
             name not in without for name in TECHNIQUES
         )
-        conflicts = Conflicts(buffers, separation, together)
         self.neighbours = conflicts.above
         self.partners = conflicts.partners
         self.extent = [
@@ -66,12 +93,25 @@ class Search:
         ]
         grain = min((b.alignment for b in buffers), default=1)
         # The least advance of a buffer over all its sections holds in each of them.
+        sections_of: list[list[int]] = [[] for _ in buffers]
+        for at, section in enumerate(conflicts.sections):
+            for i in section:
+                sections_of[i].append(at)
         self.advance = [
-            align_up(min(conflicts.advance(s, i) for s in conflicts.sections if i in s), grain)
-            for i in range(len(buffers))
+            align_up(min(conflicts.advance(conflicts.sections[at], i) for at in own), grain)
+            for i, own in enumerate(sections_of)
         ]
         self.sections: tuple[Section, ...] = tuple(conflicts.sections)
         self.budget = 0
+        reach = sum(self.extent) + sum(b.alignment for b in buffers)
+        self._engine = _engine() if engine and max(reach, len(buffers) << 20) < _MOST else None
+        if self._engine is not None:
+            self._tables = self._flat(sections_of)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it's C that runs."""
+        return self._engine is not None
 
     def decide(self, capacity: int, budget: int) -> list[int] | None:
         """Offsets that fit into `capacity` bytes, or None when there are none.
@@ -81,10 +121,57 @@ class Search:
         """
         self.capacity = capacity
         self.budget = budget
+        if self._engine is not None and max(capacity, budget) < _MOST:
+            return self._decided(self._engine)
         self.offsets = [0] * len(self.buffers)
         zeros = [0] * len(self.buffers)
         fits = self._solve_parts(self.sections, zeros, [-1] * len(self.buffers), 0, -1)
         return self.offsets if fits else None
+
+    def _flat(self, sections_of: Sequence[Sequence[int]]) -> list[ctypes.Array[ctypes.c_int64]]:
+        """The arguments of the engine that never change."""
+        first = [own[0] for own in sections_of]
+        start, near, distances, joins = [0], [], [], []
+        for above, partners in zip(self.neighbours, self.partners, strict=True):
+            near += above
+            distances += above.values()
+            joins += [j in partners for j in above]
+            start.append(len(near))
+        tables = (
+            [b.size for b in self.buffers],
+            [b.alignment for b in self.buffers],
+            self.extent,
+            self.advance,
+            first,
+            [own[-1] for own in sections_of],
+            sorted(range(len(first)), key=first.__getitem__),
+            start,
+            near,
+            distances,
+            joins,
+        )
+        return [(ctypes.c_int64 * len(values))(*values) for values in tables]
+
+    def _decided(self, engine: ctypes.CDLL) -> list[int] | None:
+        """`decide` by compiled C."""
+        left = ctypes.c_int64(self.budget)
+        offsets = (ctypes.c_int64 * len(self.buffers))()
+        techniques = (self.canonical, self.dominance, self.inference, self.decomposition)
+        found = engine.exact(
+            ctypes.c_int64(len(self.buffers)),
+            ctypes.c_int64(len(self.sections)),
+            ctypes.c_int64(self.capacity),
+            ctypes.c_int64(sum(on << bit for bit, on in enumerate(techniques))),
+            *self._tables,
+            ctypes.byref(left),
+            offsets,
+        )
+        self.budget = left.value
+        if found == _NO_MEMORY:
+            raise MemoryError
+        if found == _EXHAUSTED:
+            raise BudgetExhausted
+        return list(offsets) if found else None
 
     def _solve_parts(
         self,
@@ -211,3 +298,12 @@ class Search:
                 if base + size > capacity or base + height + slack > capacity:
                     return False
         return True
+
+
+@functools.cache
+def _engine() -> ctypes.CDLL | None:
+    """exact.c, compiled; None where that's not possible."""
+    found = compiled(Path(__file__).with_name("exact.c"))
+    if found is not None:
+        found.exact.restype = ctypes.c_int64
+    return found

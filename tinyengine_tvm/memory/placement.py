@@ -3,8 +3,8 @@
 
 Each search starts from the best that the ones before it have found, and none runs once the bound
 is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
-step, of which a desktop core takes some 350,000 a second in every search, and some twenty times as
-many in compiled hill climbing.
+step, of which a desktop core takes some 350,000 a second in every search. Compiled, hill climbing takes
+some twenty times as many, and the exact search some two hundred times.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .exact import BudgetExhausted, Search
 from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
-"""Effort of `place`: some four seconds when all of it is used."""
+"""Effort of `place`: some four seconds when all of it is used in Python."""
 THOROUGH = 300_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
-ENGINE_FROM = 10_000_000
-"""Least effort that hill climbing is compiled for; without a compiler it takes all that longer."""
+LARGE_FROM = 10_000_000
+"""Least effort that is for hill climbing above all, which takes long without a compiler."""
 EXACT_LIMIT = 500
-"""Most buffers that the exact search takes on: it recurses once per buffer."""
+"""Most buffers that the exact search takes on: in Python it recurses once per buffer."""
 _BEAM_FROM = 60
 """Fewest buffers that the beam search takes on: below, the exact search is as quick, and proves."""
 _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
@@ -40,7 +40,7 @@ much more it gets when the rounds are over and two climbs are left."""
 _TRIES = 3
 """Attempts that fail before the next climb has its turn."""
 _SLOW = 2_500_000
-"""Most effort of what isn't compiled, of which the shares of the beam search are."""
+"""Most effort of what takes long in Python, of which the shares of the beam search are."""
 _CLIMB, _CLIMB_LARGE = 20, 6_000
 """Most effort of hill climbing, per square of the number of buffers: few are better searched."""
 _ATTEMPTS, _PER_BUFFER = 60, 400
@@ -97,9 +97,9 @@ def place(
     size = end(buffers, offsets)
     count = len(buffers)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
-    large = budget >= ENGINE_FROM
+    large = budget >= LARGE_FROM
     slow = most_slow = min(budget, _SLOW) if large else budget
-    climb = Climb(conflicts, engine=large and size > bound)
+    climb = Climb(conflicts, engine=size > bound)
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
     for turn, (search, share) in enumerate(schedule):
@@ -121,7 +121,7 @@ def place(
             method, offsets, size = search.split(" from")[0], better, end(buffers, better)
     proven = bound
     if size > bound and count <= EXACT_LIMIT:
-        better, proven = _improve(buffers, separation, together, bound, size, slow)
+        better, proven = _improve(conflicts, bound, size, slow)
         if better is not None:
             method, offsets, size = "branch and bound", better, end(buffers, better)
     return Placement(
@@ -224,29 +224,27 @@ def _descend(
 
 
 def _improve(
-    buffers: Sequence[Buffer],
-    separation: Separation,
-    together: Together,
-    bound: int,
-    size: int,
-    budget: int,
+    conflicts: Conflicts, bound: int, size: int, budget: int
 ) -> tuple[list[int] | None, int]:
     """Offsets of a placement below `size` bytes if one is found, and the size proven least.
 
     Halves the range between the bound and the best known size. Each decision gets a share of the
     budget, and an undecided one is passed over as if nothing fitted, though nothing is proven then.
     """
+    buffers = conflicts.buffers
     ranked = orders(buffers)
-    searches = [
-        (order, Search([buffers[i] for i in order], separation, together))
-        for order in (ranked["peak"], ranked["area"], ranked["size"])
-    ]
+    tried = [ranked["peak"], ranked["area"], ranked["size"]]
+    # Mostly the first one decides, and the others needn't be set up.
+    searches: list[Search] = []
     best: list[int] | None = None
     low, high, proven = bound, size, bound
     capacity = bound
     while low < high and budget > 0:
-        share = budget // 2 // len(searches)
-        for order, search in searches:
+        share = budget // 2 // len(tried)
+        for at, order in enumerate(tried):
+            if at == len(searches):
+                searches.append(Search.of(conflicts.ordered(order)))
+            search = searches[at]
             try:
                 found = search.decide(capacity, share)
             except BudgetExhausted:
