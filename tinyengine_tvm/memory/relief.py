@@ -16,7 +16,6 @@ from .buffer import Buffer, align_up
 from .engine import bound_shared
 from .lifetimes import lifetimes, scratch_buffers
 from .overlap import Rules, sharing
-from .placement import BUDGET
 from .plan import MemoryPlan, checked, plan_memory
 
 
@@ -42,12 +41,11 @@ def plan_with_options(
     allowance: int,
     joined: Collection[str] = (),
     check: bool = True,
-    effort: int = BUDGET,
 ) -> tuple[MemoryPlan, dict[str, int]]:
     """The smallest plan that costs at most `allowance` instructions, and each layer's option.
 
     `joined` names layers whose operands are written into their output at once; see `views`. `check`
-    and `effort` are as in `plan_memory`.
+    is as in `plan_memory`.
 
     Raises:
         PlanError: the plan is wrong, which is a defect of the planner.
@@ -58,14 +56,14 @@ def plan_with_options(
         for name, choices in options.items()
     }
     if all(options[name][i].scratch == options[name][0].scratch for name, i in light.items()):
-        return plan_memory(network, *_arguments(options, first), joined, effort, check), first
-    plan = plan_memory(network, *_arguments(options, light), joined, effort, check)
+        return plan_memory(network, *_arguments(options, first), joined, check=check), first
+    plan = plan_memory(network, *_arguments(options, light), joined, check=check)
     scratch, rules = _arguments(options, first)
     buffers, aliases = lifetimes(network, scratch, joined)
     shared = sharing(network, buffers, aliases, rules)
     grown = _grow(network, plan, options, light, allowance, check)
     if grown is None or grown[0].arena_bytes > bound_shared(buffers, shared):
-        preferred = plan_memory(network, scratch, rules, joined, effort, check)
+        preferred = plan_memory(network, scratch, rules, joined, check=check)
         if grown is None or preferred.arena_bytes <= grown[0].arena_bytes:
             return preferred, first
     return grown

@@ -21,11 +21,6 @@ MODELS = ("tinyengine-tvm", "tflite-micro", "tinyengine")
 """Whose memory counts; the first is this compiler's, the others show what it's worth."""
 
 
-EFFORT = 2000
-"""Of placing buffers, where the compiler spends 750 times as much. Of 200 networks for
-Fashion-MNIST one had a larger arena than after ten times the effort, by 0.3 %."""
-
-
 class Hardware:
     """One core, and whose memory decides what fits on it.
 
@@ -40,8 +35,8 @@ class Hardware:
         if memory not in MODELS:
             raise NasError(f"no memory model '{memory}'; there are: {', '.join(MODELS)}")
         self.core, self.memory, self.flash = core, memory, flash
-        self._fast = Twin(core, "speed", EFFORT)
-        self._small = Twin(core, "size", EFFORT)
+        self._fast = Twin(core, "speed")
+        self._small = Twin(core, "size")
 
     def judge(self, architectures: Sequence[Architecture]) -> list[Costs]:
         """What each network costs."""

@@ -17,7 +17,6 @@ from tinyengine_tvm.kernels.base import Configuration, Objective
 from tinyengine_tvm.kernels.registry import Options, Selected, context_of, options_of
 from tinyengine_tvm.kernels.selection import choose_together
 from tinyengine_tvm.memory.choice import ALLOWANCE, ways_of
-from tinyengine_tvm.memory.placement import BUDGET
 from tinyengine_tvm.memory.relief import Option, plan_with_options
 from tinyengine_tvm.network import Layer, Network
 from tinyengine_tvm.network.macs import layer_macs
@@ -71,12 +70,9 @@ class _Facts:
 class Twin:
     """Judges architectures for one core; remembers what layers give."""
 
-    def __init__(
-        self, core: str = "cortex-m4", objective: Objective = "speed", effort: int = BUDGET
-    ) -> None:
+    def __init__(self, core: str = "cortex-m4", objective: Objective = "speed") -> None:
         self.target = get_target(core)
         self.objective: Objective = objective
-        self.effort = effort
         self._facts: dict[Hashable, _Facts] = {}
         self._pieces: dict[str, int] = {}
         self._fitted = fitted(core)
@@ -119,9 +115,7 @@ class Twin:
             layer.name: [option for _, option in own.ways]
             for layer, own in zip(network.layers, picked, strict=True)
         }
-        plan, ways = plan_with_options(
-            network, options, int(ALLOWANCE * macs), check=False, effort=self.effort
-        )
+        plan, ways = plan_with_options(network, options, int(ALLOWANCE * macs), check=False)
         names = [
             Chosen(layer.name, own.selected.kernel.name, own.ways[ways[layer.name]][0])
             for layer, own in zip(network.layers, picked, strict=True)
