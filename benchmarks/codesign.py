@@ -83,7 +83,7 @@ def plain(folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -
     if known is not None:
         return known
     channels, _, _ = data.input
-    hardware = Hardware("cortex-m4", flash=settings.budget.flash)
+    hardware = Hardware("cortex-m4", budget=settings.budget)
     found = [a for _, a in mobilenets(channels, RESOLUTIONS, len(data.classes))]
     costs = hardware.judge(found)
     fitting = [a for a, c in zip(found, costs, strict=True) if within(c, settings.budget)]

@@ -64,7 +64,12 @@ class Search:
         self.project, self.data, self.options = project, data, options
         self.say: Say = say or (lambda _: None)
         settings = project.settings
-        self.hardware = Hardware(settings.core, settings.memory or MODELS[0], settings.budget.flash)
+        self.hardware = Hardware(
+            settings.core,
+            settings.memory or MODELS[0],
+            settings.budget,
+            bool(settings.fusion),
+        )
         self._supernet: SuperNet | None = None
 
     def _whole_space(self) -> Space:

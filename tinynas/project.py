@@ -20,6 +20,7 @@ class Settings:
 
     `supernet`: a file with a trained one, instead of step 2. `memory`: whose memory counts when
     networks are judged, one of hardware.MODELS. `squeeze`: blocks have squeeze-and-excite.
+    `fusion`: networks beyond the SRAM may be computed a few rows at a time.
     """
 
     task: str | None = None
@@ -32,6 +33,7 @@ class Settings:
     supernet: str | None = None
     memory: str | None = None
     squeeze: bool | None = None
+    fusion: bool | None = None
 
     @property
     def budget(self) -> Budget:

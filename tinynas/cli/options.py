@@ -42,6 +42,10 @@ SeedOption = Annotated[
 SqueezeOption = Annotated[
     bool, typer.Option("--squeeze-excite", help="Blocks have squeeze-and-excite.")
 ]
+FusionOption = Annotated[
+    bool,
+    typer.Option("--fusion", help="Networks beyond the SRAM may run a few rows at a time; slow."),
+]
 SupernetOption = Annotated[
     Path | None,
     typer.Option("--supernet", metavar="FILE", help="A trained supernet, instead of step 2."),

@@ -123,6 +123,7 @@ def space(
     squeeze_excite: o.SqueezeOption = False,
     supernet: o.SupernetOption = None,
     memory: MemoryOption = None,
+    fusion: o.FusionOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Step 1: choose the widths and resolutions whose networks do most within the budget.
@@ -133,7 +134,9 @@ def space(
     from ..steps.choose import RESULT, Choose
 
     options = Options(choose=Choose(samples, keep))
-    given = _given(task, data, target, sram, flash, latency, seed, supernet, memory, squeeze_excite)
+    given = _given(
+        task, data, target, sram, flash, latency, seed, supernet, memory, squeeze_excite, fusion
+    )
     search = _search(output, given, options, quiet=as_json)
     chosen = search.choose()
     result = search.project.read(RESULT) or {}
@@ -195,6 +198,7 @@ def evolve(
     seed: o.SeedOption = None,
     supernet: o.SupernetOption = None,
     memory: MemoryOption = None,
+    fusion: o.FusionOption = False,
     method: MethodOption = o.Method.EVOLUTION,
     aim: AimOption = o.Aim.ACCURACY,
     population: PopulationOption = 100,
@@ -217,7 +221,7 @@ def evolve(
     options = Options(
         evolve=Evolve(plan, validation, front=front, workers=workers, scheduler=scheduler)
     )
-    given = _given(task, data, target, sram, flash, latency, seed, supernet, memory)
+    given = _given(task, data, target, sram, flash, latency, seed, supernet, memory, fusion=fusion)
     search = _search(output, given, options, quiet=as_json)
     result = search.evolve()
     if as_json:
@@ -265,6 +269,7 @@ def search(
     latency: o.LatencyOption = None,
     seed: o.SeedOption = None,
     supernet: o.SupernetOption = None,
+    fusion: o.FusionOption = False,
     squeeze_excite: o.SqueezeOption = False,
     epochs: EpochsOption = 20,
     tune_epochs: TuneOption = 15,
@@ -307,7 +312,9 @@ def search(
         seeds=seeds,
         name=name,
     )
-    given = _given(task, data, target, sram, flash, latency, seed, supernet, None, squeeze_excite)
+    given = _given(
+        task, data, target, sram, flash, latency, seed, supernet, None, squeeze_excite, fusion
+    )
     run = _search(output, given, options, threads, quiet=as_json)
     _show(run, run.finish(), as_json)
 
@@ -323,6 +330,7 @@ def _given(
     supernet: Path | None = None,
     memory: o.MemoryModel | None = None,
     squeeze: bool = False,
+    fusion: bool = False,
 ) -> dict[str, Any]:
     """The settings that options give; what wasn't given is None, and stays as the folder has it."""
     return {
@@ -336,6 +344,7 @@ def _given(
         "supernet": None if supernet is None else str(supernet),
         "memory": None if memory is None else memory.value,
         "squeeze": squeeze or None,
+        "fusion": fusion or None,
     }
 
 

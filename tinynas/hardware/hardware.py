@@ -24,17 +24,25 @@ MODELS = ("tinyengine-tvm", "tflite-micro", "tinyengine")
 class Hardware:
     """One core, and whose memory decides what fits on it.
 
-    `flash`: bytes that there are. A network whose fast code doesn't fit into them is judged with
-    its smallest code.
+    `budget`: a network whose fast code doesn't fit its flash is judged with its smallest code. With
+    `fusion`, one that exceeds its SRAM is judged with layers computed a few rows at a time, as the
+    compiler would then plan it; that takes seconds per network.
 
     Raises:
         NasError: no such model of memory.
     """
 
-    def __init__(self, core: str, memory: str = MODELS[0], flash: int | None = None) -> None:
+    def __init__(
+        self,
+        core: str,
+        memory: str = MODELS[0],
+        budget: Budget | None = None,
+        fusion: bool = False,
+    ) -> None:
         if memory not in MODELS:
             raise NasError(f"no memory model '{memory}'; there are: {', '.join(MODELS)}")
-        self.core, self.memory, self.flash = core, memory, flash
+        self.core, self.memory, self.fusion = core, memory, fusion
+        self.budget = budget or Budget()
         self._fast = Twin(core, "speed")
         self._small = Twin(core, "size")
 
@@ -43,9 +51,10 @@ class Hardware:
         return [self._judged(architecture) for architecture in architectures]
 
     def _judged(self, architecture: Architecture) -> Costs:
-        costs = self._fast.judge(architecture)
-        if self.flash is not None and costs.flash > self.flash:
-            costs = self._small.judge(architecture)
+        sram, flash = self.budget.sram, self.budget.flash
+        costs = self._fast.judge(architecture, sram, self.fusion)
+        if flash is not None and costs.flash > flash:
+            costs = self._small.judge(architecture, sram, self.fusion)
         if self.memory == MODELS[0]:
             return costs
         arena = tflm_arena if self.memory == "tflite-micro" else tinyengine_peak

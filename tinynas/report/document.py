@@ -79,7 +79,8 @@ def _device(project: Project, run: dict[str, Any]) -> str:
     text += (
         f"\n\nFlash is {device['weights']:,} bytes of weights and {device['code']:,} of code; the "
         f"stack takes {device['stack']:,} bytes beside the SRAM. {device['samples']:,} samples of "
-        f"the test split ran on the board; {100 * device['agreement']:.2f} % got the class that onnxruntime gives."
+        f"the test split ran on the board; {100 * device['agreement']:.2f} % got the class that "
+        "onnxruntime gives."
     )
     return "\n\n".join([text, *(f"**Over the budget:** {m}" for m in device["missing"])])
 
