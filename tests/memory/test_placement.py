@@ -290,9 +290,9 @@ def test_a_hundred_buffers_take_seconds_at_most(seed: int) -> None:
         first = source.randrange(100)
         last = min(99, first + source.randrange(40))
         buffers.append(Buffer(f"b{i}", source.randint(1, 1000), first, last))
-    start = time.perf_counter()
+    start = time.process_time()
     placement = place(buffers, budget=6_000_000)
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
     check_placement(buffers, placement.offsets, placement.size)
     # All of these are solved; the gap is what alignment costs.
     assert placement.optimal

@@ -6,16 +6,16 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..native import compiled
 from .bound import lower_bound
-from .buffer import Buffer
+from .buffer import Buffer, Conflicts
+from .greedy import end
 from .overlap import Sharing
-from .placement import BUDGET, Placement, place
+from .placement import BUDGET, Greedy, Placement, improved, ordered, place
 
 _ORDERS = ("size", "conflict", "peak", "area", "duration", "time")
 """Those of greedy.py, in the same order."""
@@ -23,25 +23,17 @@ _MOST = 1 << 20
 """Most buffers times buffers: the engine's tables grow with the square."""
 
 
-@dataclass(frozen=True)
-class Greedy:
-    """The lower bound in bytes, and the best greedy placement: its order and its offsets."""
-
-    bound: int
-    order: str
-    offsets: list[int]
-
-
 def place_shared(buffers: Sequence[Buffer], shared: Sharing, budget: int = BUDGET) -> Placement:
     """`place` with what may overlap."""
-    ordered = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
-    found = _greedy(ordered, shared, True)
-    if found is not None:
-        size = max((o + b.size for o, b in zip(found.offsets, ordered, strict=True)), default=0)
-        if size == found.bound:
-            offsets = {b.name: o for b, o in zip(ordered, found.offsets, strict=True)}
-            return Placement(offsets, size, size, f"greedy by {found.order}", True)
-    return place(buffers, shared.separation, budget, shared.together)
+    known = ordered(buffers)
+    found = _greedy(known, shared, True)
+    if found is None:
+        return place(buffers, shared.separation, budget, shared.together)
+    size = end(known, found.offsets)
+    if size == found.bound:
+        offsets = {b.name: o for b, o in zip(known, found.offsets, strict=True)}
+        return Placement(offsets, size, size, f"greedy by {found.order}", True)
+    return improved(Conflicts(known, shared.separation, shared.together), found, budget)
 
 
 def bound_shared(buffers: Sequence[Buffer], shared: Sharing) -> int:

@@ -131,7 +131,8 @@ class Search:
     def _flat(self, sections_of: Sequence[Sequence[int]]) -> list[ctypes.Array[ctypes.c_int64]]:
         """The arguments of the engine that never change."""
         first = [own[0] for own in sections_of]
-        start, near, distances, joins = [0], [], [], []
+        start, joins = [0], list[bool]()
+        near, distances = list[int](), list[int]()
         for above, partners in zip(self.neighbours, self.partners, strict=True):
             near += above
             distances += above.values()

@@ -139,14 +139,20 @@ def _tensor_lifetimes(
 
 def scratch_buffers(network: Network, scratch: Mapping[str, int]) -> list[Buffer]:
     """The scratch of each layer that has some; `scratch` is as in `lifetimes`."""
-    return [
-        Buffer(
-            scratch_name(network, layer.name),
-            scratch[layer.name],
-            step,
-            step,
-            layer.alignment if isinstance(layer, External) else ALIGNMENT,
-        )
-        for step, layer in enumerate(network.layers)
-        if scratch.get(layer.name, 0)
-    ]
+    # Networks are planned several times, with other scratch for a few layers.
+    known = network.once(_no_scratch)
+    found = []
+    for step, layer in enumerate(network.layers):
+        size = scratch.get(layer.name, 0)
+        if size:
+            buffer = known.get((step, size))
+            if buffer is None:
+                alignment = layer.alignment if isinstance(layer, External) else ALIGNMENT
+                name = scratch_name(network, layer.name)
+                buffer = known[step, size] = Buffer(name, size, step, step, alignment)
+            found.append(buffer)
+    return found
+
+
+def _no_scratch(network: Network) -> dict[tuple[int, int], Buffer]:
+    return {}

@@ -3,14 +3,14 @@
 
 Each search starts from the best that the ones before it have found, and none runs once the bound
 is met. Effort is counted, not timed, so that results repeat: a unit is a look at one buffer of one
-step, of which a desktop core takes some 350,000 a second in every search. Compiled, hill climbing takes
-some twenty times as many, and the exact search some two hundred times.
+step, of which a desktop core takes some 350,000 a second in every search. Compiled, hill climbing
+takes some twenty times as many, and the exact search some two hundred times.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from . import beam
@@ -89,11 +89,35 @@ def place(
     """
     if len({b.name for b in buffers}) < len(buffers):
         raise ValueError("two buffers of one name")
-    buffers = sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
-    conflicts = Conflicts(buffers, separation, together)
-    bound = bound_of(conflicts)
-    starts = {f"greedy by {name}": fit(conflicts, o) for name, o in orders(buffers).items()}
-    method, offsets = min(starts.items(), key=lambda item: end(buffers, item[1]))
+    conflicts = Conflicts(ordered(buffers), separation, together)
+    return improved(conflicts, greedy(conflicts), budget)
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The lower bound in bytes, and the best greedy placement: its order and its offsets."""
+
+    bound: int
+    order: str
+    offsets: list[int]
+
+
+def ordered(buffers: Iterable[Buffer]) -> list[Buffer]:
+    """The order in which the searches know them, which tells all of them from one another."""
+    return sorted(buffers, key=lambda b: (b.first, b.last, -b.size, b.name))
+
+
+def greedy(conflicts: Conflicts) -> Greedy:
+    """Of equals the first, in the order of greedy.py."""
+    found = {name: fit(conflicts, order) for name, order in orders(conflicts.buffers).items()}
+    best = min(found, key=lambda name: end(conflicts.buffers, found[name]))
+    return Greedy(bound_of(conflicts), best, found[best])
+
+
+def improved(conflicts: Conflicts, start: Greedy, budget: int) -> Placement:
+    """`place` from the greedy placement on; the buffers come as `ordered` gives them."""
+    buffers, bound, offsets = conflicts.buffers, start.bound, start.offsets
+    method = f"greedy by {start.order}"
     size = end(buffers, offsets)
     count = len(buffers)
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
@@ -115,7 +139,8 @@ def place(
             if search == "hill climbing":
                 better, used = _climb(climb, buffers, bound, offsets, granted, turn)
             else:
-                better, used = _climbs(climb, buffers, bound, list(starts.values()), granted)
+                starts = [fit(conflicts, order) for order in orders(buffers).values()]
+                better, used = _climbs(climb, buffers, bound, starts, granted)
             slow -= 0 if large else used
         if better is not None and end(buffers, better) < size:
             method, offsets, size = search.split(" from")[0], better, end(buffers, better)
