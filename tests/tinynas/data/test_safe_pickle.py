@@ -70,7 +70,9 @@ class Calls:
 
 
 @pytest.mark.parametrize(
-    "function", [os.system, os.mkdir, eval, exec, getattr, np.load, np.frombuffer], ids=str
+    "function",
+    [os.system, os.mkdir, eval, exec, getattr, np.load, np.frombuffer],
+    ids=lambda f: f.__name__,
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_no_function_is_called(tmp_path: Path, function: Any, protocol: int) -> None:
