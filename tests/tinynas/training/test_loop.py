@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -153,7 +154,12 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
             ],
             check=True,
             capture_output=True,
-            env={"PYTHONPATH": ".", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": ".",
+                "OMP_NUM_THREADS": "1",
+                "GLOO_SOCKET_IFNAME": "lo",
+            },
             cwd=Path(__file__).parents[3],
         )
         results.append(torch.load(result, weights_only=True))
