@@ -16,7 +16,7 @@ class Distillation:
 
     weight: float = 0.7
     temperature: float = 2.0
-    views: int = 6
+    views: int = 10
 
 
 class Student:

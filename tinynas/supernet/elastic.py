@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..training.depthwise import depthwise
+
 
 class ElasticNorm(nn.Module):
     """Batch normalisation of the first channels.
@@ -96,7 +98,7 @@ class ElasticDepthwise(nn.Module):
         channels = x.shape[1]
         padding = self._extent(kernel // 2, 0)
         weight = self.active(channels, kernel)
-        y = functional.conv2d(x, weight, None, self.stride, padding, groups=channels)
+        y = depthwise(x, weight, self.stride, padding)
         return functional.relu(self.norm(y))
 
 

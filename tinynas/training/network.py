@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ..space import Architecture, Block
+from .depthwise import Depthwise
 
 
 def _pair(dimensions: int, size: int, rest: int) -> tuple[int, int]:
@@ -27,7 +28,8 @@ class Convolution(nn.Sequential):
         dimensions: int = 2,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
+        kind = Depthwise if groups == inputs == outputs > 1 else nn.Conv2d
+        self.conv = kind(
             inputs,
             outputs,
             _pair(dimensions, kernel, 1),
