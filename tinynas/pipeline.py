@@ -129,7 +129,9 @@ class Search:
     def finish_genome(self, genome: Genome, record: str, folder: str) -> dict[str, Any]:
         """As `finish`, of any network of the supernet, into a record and folder of its own."""
         supernet = self.train()
-        finisher = Finisher(self.project, self.data, supernet, self.options.train.device, self.say)
+        refit = self.options.finish.refit
+        data = self.data.refitted() if refit else self.data
+        finisher = Finisher(self.project, data, supernet, self.options.train.device, self.say)
         runs = []
         for seed in range(self.options.seeds):
             part = f"{folder}/seed{seed}/result.json"
@@ -141,7 +143,8 @@ class Search:
                 self.project.write(part, run)
             runs.append(run)
         accuracies = [run["test"]["device"] for run in runs]
-        best = max(range(len(runs)), key=lambda i: runs[i]["validation"]["int8"])
+        # Of what was trained on, no seed is the better one.
+        best = 0 if refit else max(range(len(runs)), key=lambda i: runs[i]["validation"]["int8"])
         result = {
             "genome": genome.to_json(),
             "runs": runs,

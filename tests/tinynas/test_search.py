@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -137,6 +138,23 @@ def test_a_killed_search_goes_on(
     assert timeless(found) == timeless(whole[1])
     # Nothing is trained twice.
     assert not set(said[:-1]) & {t for t in again if "epoch" in t}
+
+
+def test_refit_trains_on_the_validation_split_too(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, before = whole
+    for name in ("settings.json", "space.json", "supernet.pt", "evolve.json", "scores.json"):
+        shutil.copy(folder / name, tmp_path / name)
+    options = replace(OPTIONS, finish=replace(OPTIONS.finish, refit=True))
+    found = searched(tmp_path, options=options)
+    data = small()
+    taught = torch.load(tmp_path / "teacher.pt", weights_only=True)
+    assert taught["logits"].shape[1] == len(data.train) + len(data.validation)
+    # Of seeds that have seen the validation split, none may be preferred for it.
+    assert found["chosen"] == 0 and found["model"].startswith("finish/seed0/")
+    assert found["genome"] == before["genome"]
+    assert "validation split was trained on" in (tmp_path / "report.md").read_text()
 
 
 def test_a_finished_search_does_nothing(whole: tuple[Path, dict[str, Any]]) -> None:

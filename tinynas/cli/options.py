@@ -85,3 +85,69 @@ class Aim(str, Enum):
     ACCURACY = "accuracy"
     MACS = "macs"
     WEIGHTS = "weights"
+
+
+# Of single steps.
+SamplesOption = Annotated[
+    int, typer.Option("--samples", min=1, help="Networks judged per width and resolution.")
+]
+KeepOption = Annotated[
+    int, typer.Option("--keep", min=1, help="Widths and resolutions that are searched.")
+]
+EpochsOption = Annotated[
+    int, typer.Option("--epochs", min=1, help="Passes over the training split, of the supernet.")
+]
+BatchOption = Annotated[int, typer.Option("--batch", min=2, help="Samples per step.")]
+RateOption = Annotated[float, typer.Option("--rate", help="The highest learning rate.")]
+MethodOption = Annotated[
+    Method, typer.Option("--method", help="Evolution on a predictor, on measurements, or random.")
+]
+AimOption = Annotated[Aim, typer.Option("--aim", help="What is sought.")]
+PopulationOption = Annotated[int, typer.Option("--population", min=4, help="Of the evolution.")]
+GenerationsOption = Annotated[int, typer.Option("--generations", min=1, help="Of the evolution.")]
+CrossoverOption = Annotated[
+    float, typer.Option("--crossover", min=0, max=1, help="Part of children with two parents.")
+]
+MutationOption = Annotated[
+    float, typer.Option("--mutation", min=0, max=1, help="Probability of each choice to change.")
+]
+MeasuredOption = Annotated[
+    int, typer.Option("--measured", min=2, help="Random networks that teach the predictor first.")
+]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=0, help="Of evolving and measuring.")]
+ValidationOption = Annotated[
+    int, typer.Option("--validation", min=1, help="Samples that score a network, at most.")
+]
+FrontOption = Annotated[
+    str | None,
+    typer.Option("--front", help="All trade-offs of accuracy and: cycles, sram, flash or macs."),
+]
+TuneOption = Annotated[
+    int, typer.Option("--tune-epochs", min=0, help="Of fine-tuning the winner; 0 for none.")
+]
+TuneRateOption = Annotated[float, typer.Option("--tune-rate", help="Its highest learning rate.")]
+SeedsOption = Annotated[
+    int, typer.Option("--seeds", min=1, help="How often the winner is finished.")
+]
+ScratchOption = Annotated[
+    bool, typer.Option("--scratch", help="Train the winner without the supernet's weights.")
+]
+TeacherOption = Annotated[
+    Path | None,
+    typer.Option("--teacher", metavar="FILE", help="What the teacher says: read, or written."),
+]
+TeachingOption = Annotated[
+    int, typer.Option("--teacher-epochs", min=0, help="Of training the largest network as teacher.")
+]
+RefitOption = Annotated[
+    bool,
+    typer.Option("--refit", help="Fine-tune with the validation split too; the first seed counts."),
+]
+TestOption = Annotated[
+    int | None,
+    typer.Option("--test-samples", min=1, help="First test samples for the board.  [default: all]"),
+]
+NameOption = Annotated[str, typer.Option("--name", help="Of the model: a C identifier.")]
+MemoryOption = Annotated[
+    MemoryModel | None, typer.Option("--memory", help="Whose memory decides what fits.")
+]

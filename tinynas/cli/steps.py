@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 
 from tinyengine_tvm.cli.terminal import JsonOption, console, facts, print_json, table
@@ -16,66 +15,6 @@ from . import options as o
 
 if TYPE_CHECKING:
     from ..pipeline import Options, Search
-
-SamplesOption = Annotated[
-    int, typer.Option("--samples", min=1, help="Networks judged per width and resolution.")
-]
-KeepOption = Annotated[
-    int, typer.Option("--keep", min=1, help="Widths and resolutions that are searched.")
-]
-EpochsOption = Annotated[
-    int, typer.Option("--epochs", min=1, help="Passes over the training split, of the supernet.")
-]
-BatchOption = Annotated[int, typer.Option("--batch", min=2, help="Samples per step.")]
-RateOption = Annotated[float, typer.Option("--rate", help="The highest learning rate.")]
-MethodOption = Annotated[
-    o.Method, typer.Option("--method", help="Evolution on a predictor, on measurements, or random.")
-]
-AimOption = Annotated[o.Aim, typer.Option("--aim", help="What is sought.")]
-PopulationOption = Annotated[int, typer.Option("--population", min=4, help="Of the evolution.")]
-GenerationsOption = Annotated[int, typer.Option("--generations", min=1, help="Of the evolution.")]
-CrossoverOption = Annotated[
-    float, typer.Option("--crossover", min=0, max=1, help="Part of children with two parents.")
-]
-MutationOption = Annotated[
-    float, typer.Option("--mutation", min=0, max=1, help="Probability of each choice to change.")
-]
-MeasuredOption = Annotated[
-    int, typer.Option("--measured", min=2, help="Random networks that teach the predictor first.")
-]
-RoundsOption = Annotated[int, typer.Option("--rounds", min=0, help="Of evolving and measuring.")]
-ValidationOption = Annotated[
-    int, typer.Option("--validation", min=1, help="Samples that score a network, at most.")
-]
-FrontOption = Annotated[
-    str | None,
-    typer.Option("--front", help="All trade-offs of accuracy and: cycles, sram, flash or macs."),
-]
-TuneOption = Annotated[
-    int, typer.Option("--tune-epochs", min=0, help="Of fine-tuning the winner; 0 for none.")
-]
-TuneRateOption = Annotated[float, typer.Option("--tune-rate", help="Its highest learning rate.")]
-SeedsOption = Annotated[
-    int, typer.Option("--seeds", min=1, help="How often the winner is finished.")
-]
-ScratchOption = Annotated[
-    bool, typer.Option("--scratch", help="Train the winner without the supernet's weights.")
-]
-TeacherOption = Annotated[
-    Path | None,
-    typer.Option("--teacher", metavar="FILE", help="What the teacher says: read, or written."),
-]
-TeachingOption = Annotated[
-    int, typer.Option("--teacher-epochs", min=0, help="Of training the largest network as teacher.")
-]
-TestOption = Annotated[
-    int | None,
-    typer.Option("--test-samples", min=1, help="First test samples for the board.  [default: all]"),
-]
-NameOption = Annotated[str, typer.Option("--name", help="Of the model: a C identifier.")]
-MemoryOption = Annotated[
-    o.MemoryModel | None, typer.Option("--memory", help="Whose memory decides what fits.")
-]
 
 
 def _search(
@@ -118,11 +57,11 @@ def space(
     flash: o.FlashOption = None,
     latency: o.LatencyOption = None,
     seed: o.SeedOption = None,
-    samples: SamplesOption = 300,
-    keep: KeepOption = 3,
+    samples: o.SamplesOption = 300,
+    keep: o.KeepOption = 3,
     squeeze_excite: o.SqueezeOption = False,
     supernet: o.SupernetOption = None,
-    memory: MemoryOption = None,
+    memory: o.MemoryOption = None,
     fusion: o.FusionOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -164,9 +103,9 @@ def train(
     task: o.TaskOption = None,
     data: o.DataOption = None,
     seed: o.SeedOption = None,
-    epochs: EpochsOption = 20,
-    batch: BatchOption = 128,
-    rate: RateOption = 0.1,
+    epochs: o.EpochsOption = 20,
+    batch: o.BatchOption = 128,
+    rate: o.RateOption = 0.1,
     squeeze_excite: o.SqueezeOption = False,
     device: o.DeviceOption = "auto",
     threads: o.ThreadsOption = 1,
@@ -197,18 +136,18 @@ def evolve(
     latency: o.LatencyOption = None,
     seed: o.SeedOption = None,
     supernet: o.SupernetOption = None,
-    memory: MemoryOption = None,
+    memory: o.MemoryOption = None,
     fusion: o.FusionOption = False,
-    method: MethodOption = o.Method.EVOLUTION,
-    aim: AimOption = o.Aim.ACCURACY,
-    population: PopulationOption = 100,
-    generations: GenerationsOption = 30,
-    crossover: CrossoverOption = 0.5,
-    mutation: MutationOption = 0.1,
-    measured: MeasuredOption = 100,
-    rounds: RoundsOption = 3,
-    validation: ValidationOption = 5000,
-    front: FrontOption = None,
+    method: o.MethodOption = o.Method.EVOLUTION,
+    aim: o.AimOption = o.Aim.ACCURACY,
+    population: o.PopulationOption = 100,
+    generations: o.GenerationsOption = 30,
+    crossover: o.CrossoverOption = 0.5,
+    mutation: o.MutationOption = 0.1,
+    measured: o.MeasuredOption = 100,
+    rounds: o.RoundsOption = 3,
+    validation: o.ValidationOption = 5000,
+    front: o.FrontOption = None,
     workers: o.WorkersOption = 1,
     scheduler: o.SchedulerOption = None,
     as_json: JsonOption = False,
@@ -233,15 +172,16 @@ def evolve(
 def finish(
     output: o.OutputOption,
     supernet: o.SupernetOption = None,
-    epochs: TuneOption = 15,
-    rate: TuneRateOption = 0.05,
-    batch: BatchOption = 128,
-    seeds: SeedsOption = 1,
-    scratch: ScratchOption = False,
-    teacher: TeacherOption = None,
-    teacher_epochs: TeachingOption = 15,
-    test_samples: TestOption = None,
-    name: NameOption = "net",
+    epochs: o.TuneOption = 15,
+    rate: o.TuneRateOption = 0.05,
+    batch: o.BatchOption = 128,
+    seeds: o.SeedsOption = 1,
+    scratch: o.ScratchOption = False,
+    teacher: o.TeacherOption = None,
+    teacher_epochs: o.TeachingOption = 15,
+    refit: o.RefitOption = False,
+    test_samples: o.TestOption = None,
+    name: o.NameOption = "net",
     device: o.DeviceOption = "auto",
     threads: o.ThreadsOption = 1,
     as_json: JsonOption = False,
@@ -250,7 +190,7 @@ def finish(
     from ..pipeline import Options
 
     options = Options(
-        finish=_finish(epochs, rate, batch, scratch, teacher, teacher_epochs, test_samples),
+        finish=_finish(epochs, rate, batch, scratch, teacher, teacher_epochs, refit, test_samples),
         train=_device(device),
         seeds=seeds,
         name=name,
@@ -271,15 +211,16 @@ def search(
     supernet: o.SupernetOption = None,
     fusion: o.FusionOption = False,
     squeeze_excite: o.SqueezeOption = False,
-    epochs: EpochsOption = 20,
-    tune_epochs: TuneOption = 15,
-    teacher: TeacherOption = None,
-    teacher_epochs: TeachingOption = 15,
-    test_samples: TestOption = None,
-    measured: MeasuredOption = 100,
-    rounds: RoundsOption = 3,
-    seeds: SeedsOption = 1,
-    name: NameOption = "net",
+    epochs: o.EpochsOption = 20,
+    tune_epochs: o.TuneOption = 15,
+    teacher: o.TeacherOption = None,
+    teacher_epochs: o.TeachingOption = 15,
+    refit: o.RefitOption = False,
+    test_samples: o.TestOption = None,
+    measured: o.MeasuredOption = 100,
+    rounds: o.RoundsOption = 3,
+    seeds: o.SeedsOption = 1,
+    name: o.NameOption = "net",
     device: o.DeviceOption = "auto",
     threads: o.ThreadsOption = 1,
     workers: o.WorkersOption = 1,
@@ -307,7 +248,11 @@ def search(
             _plan(measured=measured, rounds=rounds), workers=workers, scheduler=scheduler
         ),
         finish=_finish(
-            tune_epochs, teacher=teacher, teacher_epochs=teacher_epochs, samples=test_samples
+            tune_epochs,
+            teacher=teacher,
+            teacher_epochs=teacher_epochs,
+            refit=refit,
+            samples=test_samples,
         ),
         seeds=seeds,
         name=name,
@@ -377,6 +322,7 @@ def _finish(
     scratch: bool = False,
     teacher: Path | None = None,
     teacher_epochs: int = 15,
+    refit: bool = False,
     samples: int | None = None,
 ) -> Any:
     from dataclasses import replace
@@ -392,6 +338,7 @@ def _finish(
         scratch=scratch,
         teaching=teaching,
         teacher=teacher,
+        refit=refit,
         samples=samples,
     )
 

@@ -113,3 +113,24 @@ def scaled(
     if jitter > 0:
         batch = batch + jitter * normal(tuple(batch.shape), batch, generator)
     return batch
+
+
+def turned(raw: torch.Tensor, degrees: float, generator: torch.Generator) -> torch.Tensor:
+    """Windows as a sensor would give that sits on the body at another angle.
+
+    The channels of `raw`, in the sensor's own unit, are vectors of three; those of one sample turn
+    together, about an axis drawn at random, by an angle with this standard deviation. Um et al.
+    (above) call it rotation.
+    """
+    if not degrees:
+        return raw
+    count, channels = raw.shape[:2]
+    axis = torch.nn.functional.normalize(normal((count, 3), raw, generator), dim=1)
+    angle = torch.deg2rad(degrees * normal((count, 1, 1), raw, generator))
+    x, y, z = axis.unbind(1)
+    none = torch.zeros_like(x)
+    # Rodrigues' formula; the matrix gives the cross product with the axis.
+    cross = torch.stack((none, -z, y, z, none, -x, -y, x, none), 1).reshape(count, 3, 3)
+    turn = torch.eye(3, device=raw.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+    vectors = raw.reshape(count, channels // 3, 3, -1)
+    return (turn[:, None] @ vectors).reshape(raw.shape)

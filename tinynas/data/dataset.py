@@ -38,6 +38,8 @@ class Augmentation:
             window's length.
         mirror: whether the mirror image is of the same class. Images only.
         erase: the probability that a rectangle is overwritten with noise. Images only.
+        turn: standard deviation in degrees of the angle that the sensor is turned by; the channels
+            are vectors of three. Windows only.
         scaling: standard deviation of the factor of each channel. Windows only.
         jitter: standard deviation of added noise, in standard deviations of the channel. Windows
             only.
@@ -47,6 +49,7 @@ class Augmentation:
     shift: float = 0.0
     mirror: bool = False
     erase: float = 0.0
+    turn: float = 0.0
     scaling: float = 0.0
     jitter: float = 0.0
 
@@ -86,6 +89,15 @@ class DataSet:
         """Each split with its name."""
         for name in ("train", "validation", "test"):
             yield name, getattr(self, name)
+
+    def refitted(self) -> DataSet:
+        """The data set when every choice is made: validation is trained on, too."""
+        parts = (self.train, self.validation)
+        train = Split(
+            np.concatenate([part.inputs for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+        )
+        return replace(self, train=train)
 
     def as_input(self, inputs: np.ndarray) -> np.ndarray:
         """The network's input, float32 NCHW, of samples of a split. Images are exactly pixel / 255.

@@ -55,8 +55,12 @@ def _accuracy(finished: dict[str, Any]) -> str:
     if len(finished["runs"]) > 1:
         text += (
             f"\n\nOn the board: mean {100 * finished['mean']:.2f} %, standard deviation "
-            f"{100 * finished['spread']:.2f} points. The seed is chosen by validation."
+            f"{100 * finished['spread']:.2f} points."
         )
+        if not finished["runs"][0]["refit"]:
+            text += " The seed is chosen by validation."
+    if finished["runs"][0]["refit"]:
+        text += "\n\nThe validation split was trained on at the end; its accuracy says little."
     return text
 
 

@@ -37,7 +37,8 @@ class Finish:
 
     `qat_epochs`: of quantisation-aware training, where it's needed. `scratch`: no weights of the
     supernet, which shows what they're worth. `samples`: the first of the test split that the board
-    gets; None for all.
+    gets; None for all. `refit`: the validation split, once it has made its choices, is trained on,
+    too, and the first seed is the one that counts.
 
     The teacher is the largest network of the supernet, trained alone by `teaching` first.
     `teacher`: a file for what it says, which searches of one supernet can share; by default it's
@@ -52,6 +53,7 @@ class Finish:
     samples: int | None = None
     teaching: Recipe = field(default_factory=lambda: Recipe(epochs=15, rate=0.05))
     teacher: Path | None = None
+    refit: bool = False
 
 
 class Finisher:
@@ -103,7 +105,12 @@ class Finisher:
             NasError: the file is another teacher's.
         """
         path = options.teacher or self.project.path("teacher.pt")
-        facts = {"views": views.count, "data": self.data.name, "recipe": asdict(options.teaching)}
+        facts = {
+            "views": views.count,
+            "data": self.data.name,
+            "samples": len(self.data.train),
+            "recipe": asdict(options.teaching),
+        }
         if path.exists():
             content = restore(path, self.device)
             if content["facts"] != facts:
@@ -241,6 +248,7 @@ class Finisher:
                 "device": measured.accuracy,
             },
             "quantisation_aware": aware,
+            "refit": options.refit,
             "device": measured.to_json(),
             "epochs": [asdict(epoch) for epoch in history],
             "recipe": asdict(options.recipe),

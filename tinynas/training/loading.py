@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ..data import DataSet
-from ..data.augment import augmented
+from ..data.augment import augmented, turned
+from ..data.dataset import Augmentation
 from .loop import mixed_seed
 
 Prepare = Callable[[torch.Tensor], torch.Tensor]
@@ -29,6 +30,13 @@ def preparation(offset: Sequence[float], divisor: Sequence[float], device: torch
     return prepare
 
 
+def _drawn(
+    raw: torch.Tensor, prepare: Prepare, augment: Augmentation, generator: torch.Generator
+) -> torch.Tensor:
+    """Network inputs of raw samples, each augmented by a draw of its own."""
+    return augmented(prepare(turned(raw, augment.turn, generator)), augment, generator)
+
+
 class Augmented:
     """Loads samples of the training split, each time augmented anew."""
 
@@ -40,7 +48,7 @@ class Augmented:
 
     def __call__(self, indices: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
         self.generator.manual_seed(mixed_seed(self.seed, step, self.rank))
-        return augmented(self.prepare(self.inputs[indices]), self.augment, self.generator)
+        return _drawn(self.inputs[indices], self.prepare, self.augment, self.generator)
 
 
 class Views:
@@ -62,7 +70,7 @@ class Views:
             parts = []
             for index, part in enumerate(self.inputs.split(1000)):
                 generator.manual_seed(mixed_seed(self.seed, number, index))
-                parts.append(augmented(self.prepare(part), self.augment, generator))
+                parts.append(_drawn(part, self.prepare, self.augment, generator))
             self._view = number, torch.cat(parts)
         return self._view[1]
 

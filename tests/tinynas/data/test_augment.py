@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tinynas.data.augment import augmented  # noqa: E402
+from tinynas.data.augment import augmented, turned  # noqa: E402
 from tinynas.data.dataset import Augmentation  # noqa: E402
 
 EVERYTHING = (
@@ -121,17 +119,28 @@ def test_nothing_means_nothing() -> None:
         assert torch.equal(augmented(batch, Augmentation(kind), seeded(1)), batch)
 
 
-def test_a_batch_takes_a_fraction_of_its_training_step() -> None:
-    """10 ms of one thread's CPU time is the limit; it's about 1 ms where nothing else runs."""
-    batch = torch.rand(128, 1, 28, 28)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        seconds = []
-        for seed in range(10):
-            started = time.thread_time()
-            augmented(batch, EVERYTHING[0], seeded(seed))
-            seconds.append(time.thread_time() - started)
-    finally:
-        torch.set_num_threads(threads)
-    assert min(seconds) < 0.010
+def test_vectors_are_turned_together_and_keep_their_lengths() -> None:
+    vectors = torch.from_numpy(np.random.default_rng(0).standard_normal((2000, 6, 1, 5)))
+    vectors = vectors.float()
+    result = turned(vectors, 15.0, seeded(2))
+
+    def pairs(x: torch.Tensor) -> torch.Tensor:
+        """Products of every vector with every other of the same sample."""
+        columns = x[:, :, 0].reshape(len(x), 2, 3, 5).permute(0, 2, 1, 3).flatten(2)
+        return columns.transpose(1, 2) @ columns
+
+    torch.testing.assert_close(pairs(result), pairs(vectors), rtol=1e-4, atol=1e-4)
+    first, then = vectors[:, :3, 0, 0], result[:, :3, 0, 0]
+    axis = torch.linalg.cross(first, then)
+    # A right turn is as probable as a left one, about every axis.
+    assert float(torch.nn.functional.normalize(axis, dim=1).mean(0).abs().max()) < 0.05
+    assert torch.equal(turned(vectors, 0.0, seeded(2)), vectors)
+
+
+def test_the_angles_have_the_stated_spread() -> None:
+    """The trace of a rotation by an angle is 1 + 2 cos."""
+    basis = torch.eye(3).repeat(4000, 1, 1)[:, :, None]
+    result = turned(basis, 15.0, seeded(5))[:, :, 0]
+    trace = result.diagonal(dim1=1, dim2=2).sum(1)
+    angle = torch.rad2deg(torch.arccos(((trace - 1) / 2).clamp(-1, 1)))
+    assert float(angle.square().mean().sqrt()) == pytest.approx(15.0, rel=0.05)
