@@ -48,6 +48,13 @@ def test_adding_a_board(checkout: Path) -> None:
 
 
 @pytest.mark.usefixtures("board")
+def test_adding_an_operator(checkout: Path) -> None:
+    outputs = follow(text("operator.md"), checkout, inside(checkout))
+    assert "instructions before" in outputs[-1]
+    assert not (ROOT / "tinyengine_tvm/kernels/subtract.py").exists()
+
+
+@pytest.mark.usefixtures("board")
 def test_from_onnx_to_zephyr(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     outputs = follow(text("zephyr.md"), tmp_path)

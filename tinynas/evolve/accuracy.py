@@ -26,7 +26,8 @@ from ..supernet.train import resized
 from ..training.loading import preparation
 
 CALIBRATION_BATCH = 250
-BATCH = 500
+BATCH = 64
+"""Larger ones are slower on CPUs: activations leave the cache."""
 
 
 @dataclass(frozen=True)

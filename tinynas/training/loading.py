@@ -14,6 +14,9 @@ from ..data.augment import augmented, turned
 from ..data.dataset import Augmentation
 from .loop import mixed_seed
 
+EVALUATED = 64
+"""Samples of a batch without gradients. On CPUs larger ones take up to three times as long, as their
+activations leave the cache."""
 Prepare = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -78,7 +81,7 @@ class Views:
         return self.view(epoch % self.count)[indices]
 
     @torch.no_grad()
-    def logits(self, teacher: nn.Module, batch: int = 500) -> torch.Tensor:
+    def logits(self, teacher: nn.Module, batch: int = EVALUATED) -> torch.Tensor:
         """float16 [views, samples, classes]: what a teacher in eval mode says of all views."""
         teacher.eval()
         said = [
@@ -90,7 +93,7 @@ class Views:
 
 @torch.no_grad()
 def logits_of(
-    network: nn.Module, inputs: np.ndarray, prepare: Prepare, device: torch.device, batch: int = 500
+    network: nn.Module, inputs: np.ndarray, prepare: Prepare, device: torch.device, batch: int = EVALUATED
 ) -> np.ndarray:
     """float32 [n, classes]: what a network in eval mode makes of raw inputs."""
     network.eval()
