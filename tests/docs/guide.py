@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents that can be run: their blocks, in order, in a folder.
 
-A block after a line that is only "`PATH`:" is that file; as a diff it changes the file. Blocks of sh
-and python are run, each in a process of its own. Others are for the reader.
+A block after a line that is only "`PATH`:" is that file, and a diff changes the file that it names.
+Blocks of sh and python are run, each in a process of its own. Others are for the reader.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from ..data.dataset import Augmentation
 from .loop import mixed_seed
 
 EVALUATED = 64
-"""Samples of a batch without gradients. On CPUs larger ones take up to three times as long, as their
+"""Samples of a batch without gradients. On CPUs larger ones take up to three times as long: their
 activations leave the cache."""
 Prepare = Callable[[torch.Tensor], torch.Tensor]
 
@@ -93,7 +93,11 @@ class Views:
 
 @torch.no_grad()
 def logits_of(
-    network: nn.Module, inputs: np.ndarray, prepare: Prepare, device: torch.device, batch: int = EVALUATED
+    network: nn.Module,
+    inputs: np.ndarray,
+    prepare: Prepare,
+    device: torch.device,
+    batch: int = EVALUATED,
 ) -> np.ndarray:
     """float32 [n, classes]: what a network in eval mode makes of raw inputs."""
     network.eval()
