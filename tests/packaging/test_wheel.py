@@ -110,7 +110,11 @@ def test_the_wheel_states_its_licence_and_needs(wheel: Path) -> None:
     # Python 3.10 is there for users who bring a TVM of their own, with Relay.
     for requirement in ("apache-tvm==0.27.0.post1", "apache-tvm-ffi==0.1.14.post1"):
         assert f"\nRequires-Dist: {requirement}; python_version >= '3.11'\n" in text
-    assert any(n.endswith("/licenses/LICENSE") for n in archive.namelist())
+    for file in ("LICENSE", "NOTICE"):
+        assert any(n.endswith(f"/licenses/{file}") for n in archive.namelist())
+    # pipx runs the command that is called like the package.
+    (points,) = (n for n in archive.namelist() if n.endswith(".dist-info/entry_points.txt"))
+    assert "\ntinyengine-tvm = tinyengine_tvm.cli:main\n" in archive.read(points).decode()
 
 
 def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
@@ -122,7 +126,8 @@ def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Pat
         return {i.filename: i.CRC for i in zipfile.ZipFile(path).infolist()}
 
     assert contents(again) == contents(wheel)
-    assert (source / "Makefile").is_file() and (source / "tests").is_dir()
+    for name in ("Makefile", "NOTICE", "CONTRIBUTING.md", "tests/conftest.py"):
+        assert (source / name).is_file()
 
 
 def test_the_wheel_has_the_sources_of_what_is_compiled_on_first_use(wheel: Path) -> None:
@@ -155,3 +160,5 @@ def test_the_installed_command_compiles_and_runs(installed: Path, tmp_path: Path
     options = ["--board", "host", "--inputs", "x.npy", "--outputs", "y.npz"]
     output([tinyengine, "run", "net", *options], tmp_path)
     assert np.load(tmp_path / "y.npz")["logits"].shape == (2, 1, 10)
+    assert __version__ in output([installed / "tinyengine-tvm", "--version"], tmp_path)
+    assert __version__ in output([installed / "tinynas", "--version"], tmp_path)
