@@ -16,6 +16,7 @@ from .launch import launch
 from .memory import memory
 from .pareto import pareto
 from .profile import profile
+from .report import report
 from .run import run
 from .targets import targets
 from .tune import tune
@@ -30,6 +31,7 @@ app.command()(export)
 app.command()(profile)
 app.command()(memory)
 app.command()(pareto)
+app.command()(report)
 app.command()(tune)
 app.command()(boards)
 app.command()(targets)
