@@ -108,20 +108,16 @@ def compiled_folder_facts(
     Raises:
         TinyEngineError: the folder is damaged, or was compiled from another model.
     """
-    from ..report.page import facts_of_folder
+    from ..report.page import folder_facts
 
-    artifact = load(folder)
-    plans = None
+    plans = profile = None
     if model is not None:
         with progress(f"planning {model.name}", quiet=quiet):
-            plans = plans_of(artifact, model)
-    profile = None
+            plans = plans_of(load(folder), model)
     if board is not None:
-        with progress(f"profiling {artifact.name} on {board}", quiet=quiet):
-            profile = artifact.profile(board).to_json()
-    return facts_of_folder(
-        folder, artifact.metadata, artifact.report, profile, plans=plans, **limits
-    )
+        with progress(f"profiling {folder} on {board}", quiet=quiet):
+            profile = load(folder).profile(board).to_json()
+    return folder_facts(folder, profile, plans=plans, **limits)
 
 
 def plans_of(artifact: Artifact, model: Path) -> list[Point]:

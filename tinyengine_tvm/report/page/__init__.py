@@ -9,7 +9,7 @@ from .build import build_report
 from .compiled import compiled_facts
 from .content import Report
 from .render import FORMATS, require_report, to_html, to_json, to_markdown, write_report
-from .sources import PROFILE, facts_of_folder, subjects_of
+from .sources import PROFILE, folder_facts, subjects_of
 
 __all__ = [
     "FORMATS",
@@ -17,7 +17,7 @@ __all__ = [
     "Report",
     "build_report",
     "compiled_facts",
-    "facts_of_folder",
+    "folder_facts",
     "require_report",
     "subjects_of",
     "to_html",

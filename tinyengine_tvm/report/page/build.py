@@ -56,4 +56,7 @@ def build_report(subjects: Sequence[Facts]) -> Report:
         sections += [Section((titles[index],), (begin,), level=1), *kind.sections(subject, at)]
     head = words("{count} subjects, by tinyengine-tvm {version:text}")
     title = " and ".join(titles) if len(titles) == 2 else f"{titles[0]} and others"
+    if subjects[0]["kind"] == "search":
+        # What follows is what it found.
+        title = titles[0]
     return Report(title, head, tuple(sections), facts)

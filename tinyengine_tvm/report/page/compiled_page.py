@@ -57,14 +57,11 @@ def _tiles(facts: Mapping[str, Any], at: str) -> Tiles:
     profile, usage = facts["profile"], facts["usage"]
     tiles = []
     if profile is not None:
-        per_mac = words("{profile/instructions_per_mac:ratio} per MAC", at)
-        tiles.append(
-            Tile(
-                "instructions",
-                Value(f"{at}/profile/instructions"),
-                note=per_mac if profile["instructions_per_mac"] else (),
-            )
-        )
+        note = "on {profile/board:text}"
+        if profile["instructions_per_mac"]:
+            note = "{profile/instructions_per_mac:ratio} per MAC, " + note
+        value = Value(f"{at}/profile/instructions")
+        tiles.append(Tile("instructions", value, note=words(note, at)))
         if profile["cycles"] is not None:
             tiles.append(
                 Tile("cycles, estimated", Value(f"{at}/profile/cycles"), note=("no wait states",))
@@ -123,13 +120,11 @@ def _usage(facts: Mapping[str, Any], at: str) -> list[Block]:
 def _pictures(facts: Mapping[str, Any], arena: ArenaMap, at: str) -> list[Block]:
     layers, peak = facts["layers"], arena.peak
     blocks: list[Block] = []
+    text = (
+        "Each row is a layer, in the order of execution; the marked one has the most bytes in use."
+    )
     if facts["profile"] is not None:
-        method = words(
-            "Instructions of one inference, counted on {profile/board:text}. Each row is a layer, "
-            "in the order of execution; the marked one has the most bytes in use.",
-            at,
-        )
-        blocks.append(Paragraph(method))
+        text += " Instructions are those of one inference, counted exactly; cycles are estimated."
     for rows in parts(len(layers)):
         blocks.append(
             Pictures(
@@ -139,6 +134,7 @@ def _pictures(facts: Mapping[str, Any], arena: ArenaMap, at: str) -> list[Block]
                     bars_picture(layers, rows, peak, f"{at}/layers"),
                 ),
                 aligned=True,
+                words=() if blocks else words(text, at),
             )
         )
     return blocks
@@ -173,18 +169,23 @@ def _peak(facts: Mapping[str, Any], arena: ArenaMap, at: str) -> list[Block]:
     columns = (Column("in use there"), Column("kind"), Column("at", True), Column("bytes", True))
     blocks.append(Table(columns, tuple(rows)))
     if around["second"] is not None:
-        text = (
+        saves = (
             "If this layer alone took less, at most {around_peak/gain_bytes} bytes would be saved: "
             "then {around_peak/second/layer:text} is the peak, with "
             "{around_peak/second/live_bytes}."
         )
+        if around["gain_bytes"] == 0:
+            saves = (
+                "Less in this layer alone would save nothing: {around_peak/second/layer:text} has "
+                "as many bytes in use."
+            )
         if around["near_count"] > 1:
-            text += (
+            saves += (
                 " {around_peak/near_count} other layers have more than "
                 "{around_peak/near_share:share} of the peak in use, so that it takes a change "
                 "to all of them to save more than a tenth."
             )
-        blocks.append(Paragraph(words(text, at)))
+        blocks.append(Paragraph(words(saves, at)))
     blocks += _remedies(facts, at)
     return blocks
 

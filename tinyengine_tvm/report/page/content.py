@@ -92,10 +92,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Beside each other where there's room; `aligned`: their rows are the same."""
+    """Beside each other where there's room; `aligned`: their rows are the same. `words` tell how to
+    read them."""
 
     pictures: tuple[Picture, ...]
     aligned: bool = False
+    words: Words = ()
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def _spaces(choice: Mapping[str, Any]) -> dict[str, Any]:
         "whole": 1.0,
         "best": [
             {
+                "name": f"width {c['width']:g}, resolution {c['resolution']}",
                 "width": c["width"],
                 "resolution": c["resolution"],
                 "fitting": round(c["fitting"] / c["draws"], 4),
@@ -344,8 +345,7 @@ def _space(facts: Mapping[str, Any], at: str) -> list[Block]:
         points = len(candidate["quantiles"]) - 1
         missing = 1 - candidate["fitting"]
         shares = [missing + candidate["fitting"] * i / points for i in range(points + 1)]
-        name = f"width {candidate['width']:g}, resolution {candidate['resolution']}"
-        lines.append((name, candidate["quantiles"], shares))
+        lines.append((candidate["name"], candidate["quantiles"], shares))
     ends = (
         End(facts["spaces"]["most_macs"], f"{at}/spaces/most_macs"),
         End(facts["spaces"]["whole"], f"{at}/spaces/whole", "percent"),
@@ -371,4 +371,4 @@ def _space(facts: Mapping[str, Any], at: str) -> list[Block]:
         )
         for i in range(len(best))
     )
-    return [Paragraph(words(text, at)), Pictures((picture,)), Table(columns, rows)]
+    return [Pictures((picture,), words=words(text, at)), Table(columns, rows)]

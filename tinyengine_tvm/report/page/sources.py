@@ -22,12 +22,16 @@ WHAT = (
 )
 
 
-def subjects_of(path: Path, compiled: Callable[[Path], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The facts of what lies at a path. `compiled` gives those of a compiled folder.
+def subjects_of(
+    path: Path, compiled: Callable[[Path], dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """The facts of what lies at a path. `compiled` gives those of a compiled folder; by default
+    they are what it holds.
 
     Raises:
         TinyEngineError: it's nothing that a report can be about, or it is damaged.
     """
+    compiled = compiled or folder_facts
     if path.is_dir():
         if (path / SETTINGS).is_file():
             found, network = [search_facts(path)], compiled_folder(path)
@@ -78,23 +82,25 @@ def _of_lines(path: Path, text: str) -> dict[str, Any]:
         raise TinyEngineError(problem) from None
 
 
-def facts_of_folder(
-    folder: Path,
-    metadata: Mapping[str, Any],
-    report: Mapping[str, Any],
-    profile: Mapping[str, Any] | None = None,
-    **options: Any,
+def folder_facts(
+    folder: Path, profile: Mapping[str, Any] | None = None, **options: Any
 ) -> dict[str, Any]:
-    """As `compiled_facts`, with the profile that the folder holds unless one is given.
+    """`compiled_facts` of a folder, with the profile that it holds unless one is given.
 
     Raises:
-        TinyEngineError: a file is of another version, or damaged.
+        TinyEngineError: it's no compiled folder, of another version, or damaged.
     """
-    kept = folder / PROFILE
+
+    def read(name: str) -> dict[str, Any]:
+        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
+
     try:
-        if profile is None and kept.is_file():
-            profile = dict(json.loads(kept.read_text(encoding="utf-8")))
-        return compiled_facts(metadata, report, profile, **options)
+        if profile is None and (folder / PROFILE).is_file():
+            profile = read(PROFILE)
+        return compiled_facts(read("metadata.json"), read("report.json"), profile, **options)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise TinyEngineError(f"'{folder}' holds no {missing}; {WHAT}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TinyEngineError(
             f"'{folder}' is of another version or damaged ({type(error).__name__}: {error}); "
