@@ -20,6 +20,7 @@ from .report import report
 from .run import run
 from .targets import targets
 from .tune import tune
+from .validate import validate
 
 app = typer.Typer(
     add_completion=False,
@@ -32,6 +33,7 @@ app.command()(profile)
 app.command()(memory)
 app.command()(pareto)
 app.command()(report)
+app.command()(validate)
 app.command()(tune)
 app.command()(boards)
 app.command()(targets)
