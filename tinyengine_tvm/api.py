@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import numpy as np
 
 from .errors import TinyEngineError
 from .folders import write_archive, write_folder
+from .origin import described, digest
 from .targets import get_target
 from .version import __version__
 
@@ -230,7 +230,8 @@ def compile_model(
         stream_input=stream_input,
         records=records,
         check=check,
-        model_sha256=_digest(model),
+        model_sha256=digest(model),
+        origin=described(model, interface, input_shapes, allow_slow),
     )
 
 
@@ -248,8 +249,12 @@ def compile_network(
     records: str | os.PathLike[str] | None = None,
     check: bool = False,
     model_sha256: str = "",
+    origin: Mapping[str, Any] | None = None,
 ) -> Artifact:
-    """Compiles a Network; `compile_model` without the import."""
+    """Compiles a Network; `compile_model` without the import.
+
+    `origin`: how the network was imported, which the report tells together with the options.
+    """
     from . import rewrites
     from .budget import check_flash
     from .emit import emit
@@ -275,6 +280,17 @@ def compile_network(
         known = shipped.shipped_records(target) if name_only else Records.load(Path(records))
     network = rewrites.apply(network, disabled)
     applied = [r for r in rewrites.REWRITES if r not in disabled]
+    # Everything that the same command needs again; paths stay out, for they differ by machine.
+    options: dict[str, Any] = {
+        **(origin or {}),
+        "optimise": optimise,
+        "sram": sram,
+        "flash": flash,
+        "mac_factor": mac_factor,
+        "stream_input": stream_input,
+        "records": None if records is None else Path(records).name,
+        "disabled_rewrites": sorted(disabled),
+    }
 
     def compiled(
         objective: Literal["speed", "size"],
@@ -294,6 +310,7 @@ def compile_network(
             chosen=chosen,
             check=check,
             model_sha256=model_sha256,
+            options=options,
         )
         return Artifact(files, facts, report)
 
@@ -404,9 +421,3 @@ def pareto_curve(
                 )
             )
     return points
-
-
-def _digest(model: Any) -> str:
-    if isinstance(model, (str, os.PathLike)):
-        return hashlib.sha256(Path(model).read_bytes()).hexdigest()
-    return ""

@@ -104,6 +104,11 @@ def test_the_report_tells_what_was_found(whole: tuple[Path, dict[str, Any]]) -> 
         assert f"{run['device'][figure]:,}" in text
     assert f"{100 * run['test']['device']:.2f} %" in text
     assert "3,000" in text and "14,000" in text
+    page = json.loads((folder / "report.json").read_text())
+    assert [subject["kind"] for subject in page["subjects"]] == ["search", "compiled"]
+    assert page["subjects"][0]["device"]["sram"] == run["device"]["sram"]
+    assert page["subjects"][1]["profile"]["instructions"] == run["device"]["instructions"]
+    assert f"{run['device']['instructions']:,}" in (folder / "report.html").read_text()
     picture = ElementTree.parse(folder / "architecture.svg").getroot()
     drawn = " ".join(picture.itertext())
     for block in run["architecture"]["blocks"]:

@@ -16,9 +16,11 @@ from .launch import launch
 from .memory import memory
 from .pareto import pareto
 from .profile import profile
+from .report import report
 from .run import run
 from .targets import targets
 from .tune import tune
+from .validate import validate
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +32,8 @@ app.command()(export)
 app.command()(profile)
 app.command()(memory)
 app.command()(pareto)
+app.command()(report)
+app.command()(validate)
 app.command()(tune)
 app.command()(boards)
 app.command()(targets)

@@ -13,6 +13,7 @@ from ..budget import parse_size
 from ..errors import ModelError, TinyEngineError
 from ..folders import require_free_archive, require_free_folder
 from ..targets import get_target
+from .report import write_reports
 from .terminal import JsonOption, console, facts, print_json, progress
 
 
@@ -154,6 +155,15 @@ def compile_(
             "--allow-slow", help="Plain loops for convolutions and dense layers without a kernel."
         ),
     ] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write a report as well: .html, .md or .json; repeatable. With --board it has "
+            "the instructions of each layer.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to C: model.c, model.h, metadata.json, report.json and NAME.tar.
@@ -173,10 +183,12 @@ def compile_(
       tinyengine compile model.onnx -o build/net --input-shapes "data:[1,3,96,96]"
       tinyengine compile model.tflite -o build/net --board zephyr:mps2_an521
       tinyengine compile float.onnx -o build/net --allow-slow
+      tinyengine compile model.tflite -o build/net --board mps2-an386 --report net.html
     """
     from ..api import compile_model
     from ..boards import get_board
     from ..importers.input_shapes import parse_input_shapes
+    from ..report.page import require_report
 
     if desired_layout is not None:
         raise TinyEngineError(
@@ -196,6 +208,8 @@ def compile_(
     # Artifact.save asks the same, but only after seconds of work.
     archive = output_format is OutputFormat.MLF
     (require_free_archive if archive else require_free_folder)(output)
+    for path in report or ():
+        require_report(path)
     shapes = None if input_shapes is None else parse_input_shapes(input_shapes)
     with progress(f"compiling {model.name} for {core}", quiet=as_json):
         artifact = compile_model(
@@ -216,6 +230,8 @@ def compile_(
             allow_slow=allow_slow,
         )
         (artifact.save_archive if archive else artifact.save)(output)
+    if report:
+        write_reports(artifact, model, board, report, quiet=as_json)
     files = sorted(artifact.files)
     if as_json:
         place = {"archive": str(output)} if archive else {"directory": str(output), "files": files}
@@ -223,6 +239,8 @@ def compile_(
         return
     console().print(facts(_summary(artifact.metadata, artifact.report)))
     console().print(f"written to {output}{'' if archive else ': ' + ', '.join(files)}")
+    if report:
+        console().print(f"report: {', '.join(map(str, report))}")
 
 
 def _summary(metadata: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, str]]:

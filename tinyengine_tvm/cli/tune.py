@@ -149,7 +149,7 @@ def tune(
                 on_progress=update,
             )
     if as_json:
-        print_json(_document(tuned, records))
+        print_json(_document(tuned, records, objective.value, board))
         return
     console().print(_table(tuned.progress))
     console().print(facts(_summary(tuned, objective.value, records)))
@@ -181,12 +181,14 @@ def _view(
 
 
 def _table(states: Sequence[Progress]) -> Any:
+    from ..report.page.tuning import title
+
     made = table(
         "workload", ">layers", ">space", ">trials", ">failed", ">default", ">best", ">gain"
     )
     for state in states:
         made.add_row(
-            _title(state.workload.facts),
+            title(state.workload.facts),
             str(state.workload.count),
             str(len(state.workload.candidates)),
             str(state.trials),
@@ -196,16 +198,6 @@ def _table(states: Sequence[Progress]) -> Any:
             _gain(state.default, state.best),
         )
     return made
-
-
-def _title(layer: dict[str, Any]) -> str:
-    sides = ["x".join(map(str, shape)) for shape in (*layer["inputs"][:1], layer["output"])]
-    window = ""
-    if layer["op"] != "dense" and "weight" in layer:
-        shape = layer["weight"]
-        rows, columns = shape[:2] if layer["op"] == "depthwise_conv2d" else shape[1:3]
-        window = f" {rows}x{columns}"
-    return f"{layer['op']}{window} {' -> '.join(sides)}"
 
 
 def _number(cost: float) -> str:
@@ -227,11 +219,14 @@ def _summary(tuned: Tuned, objective: str, records: Path) -> list[tuple[str, str
     ]
 
 
-def _document(tuned: Tuned, records: Path) -> dict[str, Any]:
+def _document(tuned: Tuned, records: Path, objective: str, board: str) -> dict[str, Any]:
     def finite(cost: float) -> int | None:
         return int(cost) if math.isfinite(cost) else None
 
     return {
+        "kind": "tune",
+        "objective": objective,
+        "board": board,
         "records": str(records),
         "default": finite(tuned.default),
         "best": finite(tuned.best),

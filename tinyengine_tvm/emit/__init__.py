@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.base import Objective
@@ -38,11 +39,13 @@ def emit(
     fixed: bool = False,
     chosen: dict[str, Any] | None = None,
     check: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any], dict[str, Any]]:
     """Files by name, metadata and report of a network compiled for a target.
 
     `fixed`: what the chooser chose stays, whatever a smaller arena would take. `chosen`: what the
-    report says of its choice. `check` puts a check of the arena around every layer.
+    report says of its choice. `check` puts a check of the arena around every layer. `options`: what
+    was asked for, for the report.
 
     Raises:
         BudgetError: no plan was found that meets `goal`.
@@ -70,7 +73,7 @@ def emit(
         version=version,
         model_sha256=model_sha256,
     )
-    summary = report(network, plan, facts, rewrites) | {"checked": check}
+    summary = report(network, plan, facts, rewrites, options or {}) | {"checked": check}
     if chosen is not None:
         summary["chosen"] = chosen
     files = {

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.registry import Selected
 from ..memory import MemoryPlan
-from ..network import External, Layer, Lookup, Network
+from ..network import External, Fused, Layer, Lookup, Network
 from ..network.macs import layer_macs, network_macs
 from ..targets import Target
 from .interface import Port, ports
-from .source import Source
+from .source import Source, operand_names
 
 FORMAT = 1
 _TOLD = ("name", "op", "operators", "function", "macs", "scratch_bytes")
@@ -40,6 +41,19 @@ def _operators(layer: Layer, source: Source) -> dict[str, Any]:
             "function": source.functions[layer.name][0],
         }
     return {"operators": list(layer.operators)} if isinstance(layer, Lookup) else {}
+
+
+def _window(layer: Layer) -> dict[str, Any]:
+    """Height and width of the window of a convolution or pooling, and its steps."""
+    kernel, stride = getattr(layer, "kernel", None), getattr(layer, "stride", None)
+    if kernel is None or stride is None:
+        return {}
+    return {"window": list(kernel), "stride": list(stride)}
+
+
+def _body(layer: Layer) -> dict[str, Any]:
+    """The layers that are computed together in this one."""
+    return {"body": [part.name for part in layer.body.layers]} if isinstance(layer, Fused) else {}
 
 
 def metadata(
@@ -73,7 +87,12 @@ def metadata(
                 "kernel": s.kernel.name,
                 "configuration": dict(s.configuration),
                 "macs": layer_macs(network, s.layer),
+                "inputs": list(operand_names(s.layer)),
+                "output": s.layer.output,
                 "output_shape": list(network.output_of(s.layer).shape),
+                "output_offset": plan.offset_of(s.layer.output),
+                **_window(s.layer),
+                **_body(s.layer),
                 "scratch_bytes": s.kernel.scratch(network, s.layer, s.configuration),
                 "arena_live": plan.live_bytes(s.layer.name),
                 **_operators(s.layer, source),
@@ -85,7 +104,11 @@ def metadata(
 
 
 def report(
-    network: Network, plan: MemoryPlan, facts: dict[str, Any], rewrites: list[str]
+    network: Network,
+    plan: MemoryPlan,
+    facts: dict[str, Any],
+    rewrites: list[str],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of report.json: totals, the memory plan, and what was rewritten."""
     layers = facts["layers"]
@@ -98,6 +121,7 @@ def report(
         "name": facts["name"],
         "target": facts["target"],
         "mode": network.mode,
+        "options": dict(options),
         "macs": network_macs(network),
         "layers": len(layers),
         "operators": operators,

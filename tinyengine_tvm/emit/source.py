@@ -154,7 +154,7 @@ class _Pointers:
         return f"TE_ARENA({self._plan.offset_of(tensor)})"
 
 
-def _operands(layer: Layer) -> tuple[str, ...]:
+def operand_names(layer: Layer) -> tuple[str, ...]:
     """The tensors that a layer reads, a streamed one among them."""
     if isinstance(layer, Fused) and layer.streamed is not None:
         return (layer.streamed,)
@@ -217,14 +217,16 @@ def model_source(
             constants.append((symbol, constant.data))
         scratch = plan.scratch_offset(layer.name) if layer.name in plan.scratch else None
         operands = Operands(
-            inputs=tuple(pointers(n) for n in _operands(layer)),
+            inputs=tuple(pointers(n) for n in operand_names(layer)),
             output=pointers(layer.output),
             scratch="NULL" if scratch is None else f"TE_ARENA({scratch})",
             constant=own.__getitem__,
             in_place=_in_place(network, layer, plan),
         )
         text = code.call(operands, called[layer.name])
-        shapes = " + ".join("x".join(map(str, network.tensor(n).shape)) for n in _operands(layer))
+        shapes = " + ".join(
+            "x".join(map(str, network.tensor(n).shape)) for n in operand_names(layer)
+        )
         out_shape = "x".join(map(str, network.output_of(layer).shape))
         title = comment(f"{layer.name}: {layer.op} {shapes} -> {out_shape}")
         lines = [w for line in text.splitlines() for w in _wrapped(line)]

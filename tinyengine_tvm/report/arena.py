@@ -76,6 +76,32 @@ class ArenaMap:
             boxes,
         )
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ArenaMap:
+        """The map that gives this document."""
+        return cls(
+            document["name"],
+            document["target"],
+            document["arena_bytes"],
+            document["lower_bound"],
+            document["method"],
+            document["optimal"],
+            tuple((layer["name"], layer["op"]) for layer in document["layers"]),
+            tuple(layer["live_bytes"] for layer in document["layers"]),
+            tuple(
+                Box(
+                    b["name"],
+                    b["kind"],
+                    b["written_by"],
+                    b["offset"],
+                    b["offset"] + b["bytes"],
+                    b["first_layer"],
+                    b["last_layer"],
+                )
+                for b in document["buffers"]
+            ),
+        )
+
     @property
     def peak(self) -> int:
         """The layer with the most bytes in use, by number."""
@@ -135,6 +161,7 @@ class ArenaMap:
                 {
                     "name": b.name,
                     "kind": b.kind,
+                    "written_by": b.layer,
                     "offset": b.low,
                     "bytes": b.bytes,
                     "first_layer": b.first,

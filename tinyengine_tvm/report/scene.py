@@ -16,7 +16,8 @@ FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Pixels from the upper left corner; `hatch` draws diagonals instead of an area."""
+    """Pixels from the upper left corner; `hatch` draws diagonals instead of an area. `radius` of
+    its corners, in SVG alone."""
 
     x: float
     y: float
@@ -26,6 +27,7 @@ class Rectangle:
     stroke: str = "none"
     title: str = ""
     hatch: bool = False
+    radius: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Text:
-    """(x, y) is the baseline's start, middle or end. `angle` turns it, in degrees, clockwise."""
+    """(x, y) is the baseline's start, middle or end. `angle` turns it, in degrees, clockwise.
+
+    `key` says, in SVG, which value of a report the text shows; `halo` leaves it to the page's style
+    to set it off from what is behind.
+    """
 
     x: float
     y: float
@@ -51,6 +57,8 @@ class Text:
     anchor: Literal["start", "middle", "end"] = "start"
     angle: float = 0.0
     bold: bool = False
+    key: str = ""
+    halo: bool = False
 
 
 Item = Rectangle | Line | Text
@@ -80,6 +88,20 @@ class Scene:
         ]
         lines += [line for item in self.items for line in _svg_item(item)]
         return "\n".join([*lines, "</svg>", ""])
+
+    def inline(self, label: str) -> str:
+        """An <svg> element for a page of HTML, in the page's font and on its background.
+
+        Colours may be the page's own, as in "var(--ink)". The page has the pattern named hatch.
+        `label` says what is seen to those who don't see it.
+        """
+        lines = [
+            f'<svg viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" '
+            f'height="{self.height:g}" role="img" aria-label="{escape(label)}">'
+        ]
+        lines += [line for item in self.items for line in _svg_item(item)]
+        # What takes no clicks can't be selected either.
+        return "\n".join([*lines, "</svg>"]).replace(' pointer-events="none"', "")
 
     def png(self, scale: float = 2.0) -> bytes:
         """A PNG image of `scale` times the size.
@@ -154,6 +176,7 @@ def _svg_item(item: Item) -> Iterator[str]:
             return
         title = f"<title>{escape(item.title)}</title>" if item.title else ""
         paint = f'fill="{item.fill}" stroke="{item.stroke}" stroke-width="0.8"'
+        paint += f' rx="{item.radius:g}"' if item.radius else ""
         yield f"<rect {box} {paint}>{title}</rect>"
     elif isinstance(item, Line):
         dash = ' stroke-dasharray="5 4"' if item.dashed else ""
@@ -166,6 +189,8 @@ def _svg_item(item: Item) -> Iterator[str]:
             f' transform="rotate({item.angle:g} {item.x:.1f} {item.y:.1f})"' if item.angle else ""
         )
         weight = ' font-weight="bold"' if item.bold else ""
+        weight += f' data-key="{escape(item.key)}"' if item.key else ""
+        weight += ' class="halo"' if item.halo else ""
         yield (
             f'<text x="{item.x:.1f}" y="{item.y:.1f}" font-size="{item.size:g}" '
             f'fill="{item.colour}" text-anchor="{item.anchor}" pointer-events="none"'

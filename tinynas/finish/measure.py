@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ import numpy as np
 import tinyengine_tvm
 from tinyengine_tvm.boards import BOARDS
 from tinyengine_tvm.errors import BudgetError
+from tinyengine_tvm.report.page import PROFILE
 
 from ..budget import Budget
 from ..errors import NasError
@@ -99,11 +102,12 @@ def measure(
     reference: np.ndarray,
     target: str,
     budget: Budget,
+    keep: Path | None = None,
 ) -> Measured:
     """Runs all samples on the board and counts one inference.
 
     `inputs`: float32 [n, channels, height, width]; `reference`: logits [n, classes] of the same
-    model elsewhere.
+    model elsewhere. `keep`: a folder for the compiled network and its profile.
     """
     board = board_for(target)
     port = artifact.metadata["inputs"][0]
@@ -115,6 +119,8 @@ def measure(
         outputs.append(next(iter(artifact.run(board, given).values())))
     classes = np.concatenate(outputs).reshape(len(labels), -1).argmax(1)
     profile = artifact.profile(board).to_json()
+    if keep is not None:
+        _keep(artifact, profile, keep)
     sram, flash = profile["sram"], profile["flash"]
     cycles = float(profile["cycles"])
     over = (
@@ -142,6 +148,14 @@ def measure(
         profile["macs"],
         missing,
     )
+
+
+def _keep(artifact: tinyengine_tvm.Artifact, profile: dict[str, Any], folder: Path) -> None:
+    """Saves a compiled network with its profile, in place of what a stopped run left there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    artifact.save(folder)
+    (folder / PROFILE).write_text(json.dumps(profile, indent=1) + "\n", encoding="utf-8")
 
 
 def quantised(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a search: one Markdown file, with pictures beside it."""
+"""The report of a search: Markdown with pictures beside it, and a page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from tinyengine_tvm.report.page import build_report, subjects_of
+from tinyengine_tvm.report.page import write_report as write_page
+
 from ..project import Project
 from ..space import Architecture, SpaceChoice
 from .architecture import architecture_scene
 from .cdf import draw_cdfs
 
 REPORT = "report.md"
+PAGES = ("report.html", "report.json")
 
 
 def write_report(project: Project, finished: dict[str, Any]) -> Path:
-    """Writes report.md, architecture.svg and, where matplotlib is there, spaces.svg."""
+    """Writes report.md, architecture.svg and, where matplotlib is there, spaces.svg.
+
+    report.html and report.json have all of it, and the compiled network.
+    """
     run = finished["runs"][finished["chosen"]]
     settings = project.settings
     architecture = Architecture.from_json(run["architecture"])
@@ -34,6 +41,9 @@ def write_report(project: Project, finished: dict[str, Any]) -> Path:
     ]
     path = project.path(REPORT)
     path.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    page = build_report(subjects_of(project.folder))
+    for name in PAGES:
+        write_page(page, project.path(name))
     return path
 
 

@@ -235,7 +235,15 @@ class Finisher:
         reference = outputs_of(path, inputs)
         settings = self.project.settings
         artifact = compile_for(path, settings.core, settings.budget)
-        measured = measure(artifact, inputs, test.labels, reference, settings.core, settings.budget)
+        measured = measure(
+            artifact,
+            inputs,
+            test.labels,
+            reference,
+            settings.core,
+            settings.budget,
+            keep=folder / "compiled",
+        )
         return {
             "seed": options.recipe.seed,
             "model": path.name,
