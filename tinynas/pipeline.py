@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .budget import Budget
 from .data import DataSet, check
+from .errors import NasError
 from .hardware import MODELS, Hardware
 from .project import Project, Settings
 from .report.document import write_report
@@ -135,7 +136,7 @@ class Search:
         runs = []
         for seed in range(self.options.seeds):
             part = f"{folder}/seed{seed}/result.json"
-            run = self.project.read(part)
+            run = self._known(part, seed)
             if run is None:
                 run = self._finished(
                     finisher, supernet, genome, seed, self.project.path(part).parent
@@ -156,6 +157,26 @@ class Search:
         }
         self.project.write(record, result)
         return result
+
+    def _known(self, part: str, seed: int) -> dict[str, Any] | None:
+        """What an earlier call gave for a seed.
+
+        Raises:
+            NasError: its options were others.
+        """
+        run = self.project.read(part)
+        options = self.options.finish
+        asked = {
+            "recipe": asdict(replace(options.recipe, seed=seed)),
+            "distillation": None if options.distillation is None else asdict(options.distillation),
+            "refit": options.refit,
+        }
+        if run is not None and any(run.get(key) != value for key, value in asked.items()):
+            raise NasError(
+                f"'{self.project.path(part)}' was finished with other options; give them as they "
+                "were, or delete it"
+            )
+        return run
 
     def _finished(
         self, finisher: Finisher, supernet: SuperNet, genome: Genome, seed: int, folder: Path

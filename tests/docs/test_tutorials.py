@@ -71,6 +71,20 @@ def test_from_a_budget_to_a_network(tmp_path: Path) -> None:
     assert (tmp_path / "build/nas/report.md").is_file()
 
 
+@pytest.mark.usefixtures("board")
+def test_reading_the_report(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    follow(text("report.md"), tmp_path)
+    for name in ("net.html", "both.html"):
+        assert "</html>" in (tmp_path / name).read_text()
+
+
+def test_every_tutorial_is_followed() -> None:
+    """By one of the tests above."""
+    own = Path(__file__).read_text()
+    assert all(f'text("{path.name}")' in own for path in TUTORIALS.glob("*.md"))
+
+
 def test_a_block_that_fails_fails_the_document(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="exactly this"):
         follow("```sh\necho exactly this\nfalse\necho not reached\n```\n", tmp_path)
@@ -80,7 +94,7 @@ def test_blocks_are_files_changes_and_what_is_run(tmp_path: Path) -> None:
     document = (
         "`a/b.txt`:\n\n```\none\ntwo\n```\n\n"
         "```diff\n--- a/a/b.txt\n+++ b/a/b.txt\n@@\n one\n-two\n+three\n```\n\n"
-        "```sh\ncat a/b.txt\n```\n\n```python\nprint(2 * 3)\n```\n\n```text\nnothing\n```\n"
+        "Look with `cat`:\n\n```sh\ncat a/b.txt\n```\n\n```python\nprint(2 * 3)\n```\n\n```text\nnothing\n```\n"
     )
     assert [block.language for block in blocks(document)] == ["", "diff", "sh", "python", "text"]
     assert follow(document, tmp_path) == ["one\nthree\n", "6\n"]

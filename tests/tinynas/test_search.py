@@ -145,6 +145,18 @@ def test_a_killed_search_goes_on(
     assert not set(said[:-1]) & {t for t in again if "epoch" in t}
 
 
+def test_a_finish_with_other_options_isnt_taken_for_this_one(
+    whole: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = whole
+    recipe = replace(OPTIONS.finish.recipe, epochs=3)
+    longer = replace(OPTIONS, finish=replace(OPTIONS.finish, recipe=recipe))
+    before = (folder / "finish.json").read_bytes()
+    with pytest.raises(NasError, match=r"seed0/result\.json' was finished with other options"):
+        searched(folder, options=longer)
+    assert (folder / "finish.json").read_bytes() == before
+
+
 def test_refit_trains_on_the_validation_split_too(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
