@@ -94,7 +94,8 @@ def test_blocks_are_files_changes_and_what_is_run(tmp_path: Path) -> None:
     document = (
         "`a/b.txt`:\n\n```\none\ntwo\n```\n\n"
         "```diff\n--- a/a/b.txt\n+++ b/a/b.txt\n@@\n one\n-two\n+three\n```\n\n"
-        "Look with `cat`:\n\n```sh\ncat a/b.txt\n```\n\n```python\nprint(2 * 3)\n```\n\n```text\nnothing\n```\n"
+        "Look with `cat`:\n\n```sh\ncat a/b.txt\n```\n\n"
+        "```python\nprint(2 * 3)\n```\n\n```text\nnothing\n```\n"
     )
     assert [block.language for block in blocks(document)] == ["", "diff", "sh", "python", "text"]
     assert follow(document, tmp_path) == ["one\nthree\n", "6\n"]
