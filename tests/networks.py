@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
+from tinyengine_tvm.api import Artifact
 from tinyengine_tvm.network import (
     Conv2D,
     Dense,
@@ -17,6 +20,12 @@ from tinyengine_tvm.network import (
     Tensor,
     verify,
 )
+
+
+def generated(artifact: Artifact) -> dict[str, object]:
+    """All that was generated, but for the options that the report repeats."""
+    report = {k: v for k, v in json.loads(artifact.files["report.json"]).items() if k != "options"}
+    return {**artifact.files, "report.json": report}
 
 
 def int8_tensor(name: str, shape: tuple[int, ...], scale: float = 0.05, zero: int = -3) -> Tensor:

@@ -35,7 +35,7 @@ def test_the_commands_run(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     with np.load(ROOT / "examples/fashion_mnist/test_images.npz") as archive:

@@ -16,6 +16,7 @@ from tinyengine_tvm.errors import TinyEngineError
 from tinyengine_tvm.report.page import (
     FORMATS,
     build_report,
+    compiled_facts,
     subjects_of,
     to_html,
     to_json,
@@ -304,3 +305,16 @@ def test_damaged_searches(name: str, tmp_path: Path) -> None:
 
 def test_words_refer_to_values() -> None:
     assert [getattr(p, "key", p) for p in words("a {b/c} d", "/x")] == ["a ", "/x/b/c", " d"]
+
+
+def test_the_report_of_a_real_network(shared_models: Path) -> None:
+    from tinyengine_tvm import compile_model
+
+    made = compile_model(shared_models / "vww_96_int8.tflite", name="vww")
+    facts = compiled_facts(made.metadata, made.report, subjects.profile_of(made))
+    html = to_html(build_report([facts]))
+    assert len(html.encode()) < 1_000_000
+    page = read_page(html)
+    assert [k for k, t in page.shown if not agrees(t, value_at(page.facts, k))] == []
+    assert loose_numbers(page) == []
+    assert len(page.shown) > 300
