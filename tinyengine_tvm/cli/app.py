@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..version import __version__
+from .bench import bench
 from .boards import boards
 from .compile import compile_
 from .export import export
@@ -31,6 +32,7 @@ app.command()(profile)
 app.command()(memory)
 app.command()(pareto)
 app.command()(tune)
+app.command()(bench)
 app.command()(boards)
 app.command()(targets)
 
