@@ -15,6 +15,13 @@ ARENA_BYTES = 2 << 20
 """Larger than any network's: what counts is what the interpreter says it uses."""
 USED = "tinyengine_arena_used"
 """The output in which the adapter says so."""
+INT8_ALONE = frozenset(
+    {
+        *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"),
+        *("MAXIMUM", "MAX_POOL_2D", "MINIMUM", "MUL", "SOFTMAX"),
+    }
+)
+"""Operators whose kernels for int8 alone the resolver's headers declare, where there are any."""
 BEGIN, INVOKE = "te_begin_layer_", "te_invoke_marked"
 """What functions of the profiling build alone have in their names."""
 METHODS = {
@@ -206,7 +213,7 @@ def adapter_source(
     kinds = sorted({layer.kind for layer in layers})
     methods = []
     for kind in kinds:
-        int8 = all(layer.int8 for layer in layers if layer.kind == kind)
+        int8 = all(layer.int8 for layer in layers if layer.kind == kind) and kind in INT8_ALONE
         special = f"Register_{kind}_INT8"
         known = f"_ZN6tflite{len(special)}{special}Ev" in defined
         methods.append(f"{METHODS[kind]}({f'tflite::{special}()' if int8 and known else ''})")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 from .terminal import JsonOption, console, print_json, status, table
 
 if TYPE_CHECKING:
-    from ..bench import Bench
+    from ..bench import Bench, Peers
 
 
 def bench(
@@ -97,7 +96,7 @@ def bench(
     names = [name.strip() for name in boards.split(",") if name.strip()]
     with status("measuring", quiet=as_json) as say:
         result = measure(models, names, peers, say)
-    command = shlex.join(["tinyengine", *sys.argv[1:]])
+    command = _command(models, names, peers, output)
     files = bench_files(result, command)
     write_folder(output, files)
     if as_json:
@@ -105,6 +104,20 @@ def bench(
         return
     _print(result)
     console().print(f"written to {output}: {', '.join(sorted(files))}")
+
+
+def _command(models: list[Path], boards: list[str], peers: Peers, output: Path) -> str:
+    """The command line that gives the same again."""
+    words: list[object] = ["tinyengine", "bench", *models, "--boards", ",".join(boards)]
+    for option, values in (
+        ("--tflm-lib", peers.tflm_libraries),
+        ("--tflm-include", peers.tflm_includes),
+        ("--cmsis-nn-lib", (peers.cmsis_nn_library,)),
+        ("--cmsis-nn-include", peers.cmsis_nn_includes),
+        ("--relay-python", (peers.relay_python,)),
+    ):
+        words += [word for value in values if value is not None for word in (option, value)]
+    return shlex.join(str(word) for word in (*words, "-o", output))
 
 
 def _print(result: Bench) -> None:
