@@ -24,7 +24,7 @@ from ..targets import Target
 from .cmsis_nn_calls import Call, call_of, lacking
 from .cmsis_nn_source import SIZES, network_source, sizes_source
 from .library import Library, open_library, require_header
-from .program import Adapter, build, interface_header, measure, ports
+from .program import Adapter, build, failures_of, interface_header, measure, ports
 from .rows import Row, Unable
 from .subject import Subject
 
@@ -65,13 +65,11 @@ class CmsisNN:
         network, calls = prepared(subject)
         functions = {function for call in calls.values() for function in call.functions}
         self.library.require(functions, LIBRARY, f"{subject.name} needs")
-        try:
+        with failures_of(self.engine, subject):
             sizes = self._sizes(network, calls, board, target, work / "sizes")
             adapter = self._adapter(network, calls, sizes)
             inputs = subject.by_field(adapter.inputs)
             measured = measure(adapter, board, target, inputs, work)
-        except BoardError as error:
-            raise BoardError(f"{self.engine} with {subject.name}: {error}") from error
         footprint = measured.footprint
         row = measured.row(self.engine, subject, board, footprint.arena + footprint.static)
         return row, list(measured.outputs.values())

@@ -7,7 +7,8 @@ that hands the work to a peer's library.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..boards.elf import Image
 from ..boards.qemu import QemuBoard
 from ..boards.samples import check_inputs
 from ..boards.tools import ARM_GCC, compile_or_raise
+from ..errors import BoardError
 from ..network import Network
 from ..paths import runtime_c
 from ..profile.counts import Counts
@@ -129,6 +131,15 @@ def build(
     path = folder / "program.elf"
     board.link(target, [*board.harness_objects(model, folder), *parts], path)
     return Program(path, model, parts, profile)
+
+
+@contextmanager
+def failures_of(engine: str, subject: Subject) -> Iterator[None]:
+    """Says of a BoardError which engine it came from, and with which model."""
+    try:
+        yield
+    except BoardError as error:
+        raise BoardError(f"{engine} with {subject.name}: {error}") from error
 
 
 def measure(

@@ -15,7 +15,7 @@ from ..boards.tools import library_file, require_tools
 from ..importers.tflite_operators import operators
 from ..targets import Target
 from .library import Library, open_library, require_header
-from .program import NAME, Adapter, interface_header, measure, ports
+from .program import NAME, Adapter, failures_of, interface_header, measure, ports
 from .rows import Row, Unable
 from .subject import Subject
 from .tflm_source import BEGIN, INVOKE, METHODS, USED, adapter_source, model_source
@@ -85,7 +85,8 @@ class TfliteMicro:
             BoardError: it doesn't build, or fails on the board.
         """
         adapter = self.adapter(subject, target)
-        measured = measure(adapter, board, target, subject.by_field(adapter.inputs), work)
+        with failures_of(self.engine, subject):
+            measured = measure(adapter, board, target, subject.by_field(adapter.inputs), work)
         outputs = dict(measured.outputs)
         used = int(outputs.pop(USED)[0, 0])
         row = measured.row(self.engine, subject, board, used + measured.footprint.static)

@@ -154,6 +154,9 @@ void set_up() {
 
 extern "C" {
 
+/* What a check that fails ends in; newlib's brings signals and a heap along. */
+[[noreturn]] void abort() { __builtin_trap(); }
+
 /* After a failure the tensors are nowhere; the run then says so. */
 struct tvmgen_{{ name }}_inputs tvmgen_{{ name }}_map_inputs(void) {
   set_up();
