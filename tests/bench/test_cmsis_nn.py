@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.bench.conftest import BOARD, STUB
-from tests.networks import small_network
+from tests.networks import int8_tensor, small_network
 from tinyengine_tvm.bench import Subject
 from tinyengine_tvm.bench.cmsis_nn import CmsisNN, prepared
 from tinyengine_tvm.bench.rows import Unable
@@ -18,7 +18,7 @@ from tinyengine_tvm.boards import get_board
 from tinyengine_tvm.errors import BoardError, TinyEngineError
 from tinyengine_tvm.kernels.reference import run_reference
 from tinyengine_tvm.memory import plan_memory
-from tinyengine_tvm.network import Mean, Network, verify
+from tinyengine_tvm.network import Conv2D, DepthwiseConv2D, Mean, Network, Padding, verify
 from tinyengine_tvm.targets import get_target
 
 M4 = get_target("cortex-m4")
@@ -47,6 +47,41 @@ def test_outputs_sizes_and_layers(model, stub, tmp_path):
     assert counted == pytest.approx(row.instructions, rel=0.01)
     assert all(layer.instructions > 3 * layer.macs for layer in row.layers)
     assert row.cycles > row.instructions
+
+
+def test_height_and_width_are_told_apart(stub, tmp_path):
+    """Kernels, strides and paddings that differ by direction, and clamps."""
+    rng = np.random.default_rng(5)
+    tensors = [
+        int8_tensor("image", (1, 9, 7, 5)),
+        int8_tensor("a", (1, 5, 7, 4)),
+        int8_tensor("b", (1, 5, 4, 4)),
+    ]
+    scales = rng.uniform(0.0005, 0.002, 4).astype(np.float32)
+    weights = [rng.integers(-127, 128, s).astype(np.int8) for s in ((4, 3, 5, 5), (5, 1, 4))]
+    bias = rng.integers(-1000, 1000, 4).astype(np.int32)
+    layers = (
+        Conv2D(
+            *("conv", ("image",), "a", weights[0], scales, bias, (-100, 90)),
+            stride=(2, 1),
+            padding=Padding(1, 2, 1, 2),
+        ),
+        DepthwiseConv2D(
+            *("depthwise", ("a",), "b", weights[1], scales * 2, bias, (-90, 100)),
+            stride=(1, 2),
+            padding=Padding(2, 0, 2, 0),
+        ),
+    )
+    named = {t.name: t for t in tensors}
+    network = verify(Network("skewed", "tflite", named, layers, ("image",), ("b",)))
+    images = rng.integers(-128, 128, (2, 1, 9, 7, 5)).astype(np.int8)
+    subject = Subject("skewed", network, None, {"image": images})
+    peer = CmsisNN.open(str(stub), [STUB], M4)
+    _, (outputs,) = peer.measure(subject, get_board(BOARD), M4, tmp_path)
+    for image, output in zip(images, outputs, strict=True):
+        (expected,) = run_reference(network, {"image": image}).values()
+        assert len(np.unique(expected)) > 20
+        np.testing.assert_array_equal(output, expected)
 
 
 def test_a_library_without_a_function_is_named(model, archive, tmp_path):

@@ -69,9 +69,10 @@ def bench(
 ) -> None:
     """Measure our engine and its peers with the same models, boards, inputs and counting.
 
-    Peers are TFLite Micro and CMSIS-NN, as libraries that you have built by their own
-    instructions (docs/bench.md), TFLite Micro's Python package on this machine, and
-    microTVM. For those that aren't there recorded counts are shown, marked as such.
+    Peers are TFLite Micro and CMSIS-NN, as libraries that you have built by
+    their own instructions (docs/bench.md), TFLite Micro's Python package on
+    this machine, and microTVM. For those that aren't there recorded counts
+    are shown, marked as such.
 
     \b
     Examples:
