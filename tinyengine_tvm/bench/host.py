@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
 from .rows import Row, Unable
 from .subject import SAMPLES, Subject
 
@@ -41,13 +40,13 @@ def measure_host(subject: Subject, module: Any) -> tuple[Row, list[np.ndarray]]:
     """The arena that the interpreter takes, and the outputs of all samples.
 
     Raises:
-        Unable: the model is no .tflite file.
-        ModelError: the interpreter refuses it.
+        Unable: the model is no .tflite file, or the interpreter refuses it.
     """
     if subject.flatbuffer is None:
         raise Unable("TFLite Micro takes .tflite files alone")
+    arena = max(_ARENA, 10 * len(subject.flatbuffer))
     try:
-        interpreter = module.Interpreter.from_bytes(subject.flatbuffer, arena_size=_ARENA)
+        interpreter = module.Interpreter.from_bytes(subject.flatbuffer, arena_size=arena)
         count = len(subject.network.outputs)
         outputs: list[list[np.ndarray]] = [[] for _ in range(count)]
         for sample in range(SAMPLES):
@@ -58,7 +57,7 @@ def measure_host(subject: Subject, module: Any) -> tuple[Row, list[np.ndarray]]:
                 outputs[index].append(np.array(interpreter.get_output(index)))
         total = _TOTAL.search(_said(interpreter.print_allocations))
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"TFLite Micro refuses '{subject.name}': {error}") from error
+        raise Unable(f"the interpreter refuses it ({str(error).strip()[:200]})") from error
     row = Row(
         ENGINE,
         subject.name,
