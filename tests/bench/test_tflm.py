@@ -117,3 +117,6 @@ def test_kernels_for_int8_alone_where_the_library_has_them():
     assert call in adapter_source([int8], (), (), {special})
     assert call not in adapter_source([int8], (), (), ())
     assert call not in adapter_source([int8, wider], (), (), {special})
+    pad = adapter_source([Operator("PAD", 0, 0, True)], (), (), {"_ZN6tflite17Register_PAD_INT8Ev"})
+    assert "AddPad(tflite::Register_PAD_INT8())" in pad
+    assert '#include "tensorflow/lite/micro/kernels/pad.h"' in pad

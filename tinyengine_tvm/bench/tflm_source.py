@@ -15,13 +15,14 @@ ARENA_BYTES = 2 << 20
 """Larger than any network's: what counts is what the interpreter says it uses."""
 USED = "tinyengine_arena_used"
 """The output in which the adapter says so."""
-INT8_ALONE = frozenset(
-    {
-        *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"),
-        *("MAXIMUM", "MAX_POOL_2D", "MINIMUM", "MUL", "SOFTMAX"),
-    }
-)
-"""Operators whose kernels for int8 alone the resolver's headers declare, where there are any."""
+INT8_ALONE = {
+    **dict.fromkeys(("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")),
+    **dict.fromkeys(("MAXIMUM", "MAX_POOL_2D", "MINIMUM", "MUL", "SOFTMAX")),
+    "PAD": "tensorflow/lite/micro/kernels/pad.h",
+    "TRANSPOSE": "tensorflow/lite/micro/kernels/transpose.h",
+}
+"""Operators that may have a kernel for int8 alone, and the header that declares it; None: one that
+the resolver includes."""
 BEGIN, INVOKE = "te_begin_layer_", "te_invoke_marked"
 """What functions of the profiling build alone have in their names."""
 METHODS = {
@@ -78,6 +79,9 @@ _SOURCE = jinja2.Template(
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
+{% for header in headers %}
+#include "{{ header }}"
+{% endfor %}
 
 extern "C" {
 extern const uint8_t tvmgen_{{ name }}_model[];
@@ -214,12 +218,15 @@ def adapter_source(
     needs, that one is taken: it has less code.
     """
     kinds = sorted({layer.kind for layer in layers})
-    methods = []
+    methods, headers = [], []
     for kind in kinds:
         int8 = all(layer.int8 for layer in layers if layer.kind == kind) and kind in INT8_ALONE
         special = f"Register_{kind}_INT8"
         known = f"_ZN6tflite{len(special)}{special}Ev" in defined
-        methods.append(f"{METHODS[kind]}({f'tflite::{special}()' if int8 and known else ''})")
+        given = f"tflite::{special}()" if int8 and known else ""
+        methods.append(f"{METHODS[kind]}({given})")
+        if given and INT8_ALONE[kind]:
+            headers.append(INT8_ALONE[kind])
     return _SOURCE.render(
         name=NAME,
         arena=ARENA,
@@ -229,6 +236,7 @@ def adapter_source(
         invoke=INVOKE,
         kinds=kinds,
         methods=methods,
+        headers=headers,
         layers=len(layers),
         inputs=inputs,
         outputs=outputs,
