@@ -13,7 +13,7 @@ import numpy as np
 from ..paths import runtime_c
 from ..targets import Target
 from .artifact import CompiledModel
-from .base import OPTIMISE, WARN, Board, Program, RunResult
+from .base import OPTIMISE, WARN, Board, Program, RunResult, harness_header
 from .execution import Execution, execute
 from .faults import explain_fault
 from .tools import ARM_GCC, QEMU, compile_or_raise
@@ -70,6 +70,18 @@ class QemuBoard(Board):
             ],
             "model.c",
         )
+        path = build_dir / "program.elf"
+        self.link(model.target, [*self.harness_objects(model, build_dir), model_object], path)
+        return Program(path, model, (model_object,), profile)
+
+    def harness_objects(self, model: CompiledModel, build_dir: Path) -> list[Path]:
+        """Compiles what runs `model` on this board, without the model itself, into `build_dir`.
+
+        Raises:
+            BoardError: it doesn't compile.
+        """
+        header = build_dir / "harness_model.h"
+        header.write_text(harness_header(model), encoding="utf-8")
         harness = []
         for name in HARNESS:
             harness.append(build_dir / f"harness_{Path(name).stem}.o")
@@ -86,9 +98,7 @@ class QemuBoard(Board):
                 ],
                 f"the harness ({name})",
             )
-        path = build_dir / "program.elf"
-        self.link(model.target, [*harness, model_object], path)
-        return Program(path, model, (model_object,), profile)
+        return harness
 
     def _harness_flags(self, model: CompiledModel) -> list[str]:
         target = model.target

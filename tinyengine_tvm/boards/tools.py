@@ -22,6 +22,7 @@ PACKAGES = {
     ARM_OBJDUMP: "binutils-arm-none-eabi",
     QEMU: "qemu-system-arm",
     "nano.specs": "libnewlib-arm-none-eabi",
+    "libstdc++.a": "libstdc++-arm-none-eabi-newlib",
     "cmake": "cmake",
     "ninja": "ninja-build",
     "dtc": "device-tree-compiler",
@@ -35,15 +36,17 @@ def missing_tools(tools: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _present(tool: str) -> bool:
-    if not tool.endswith(".specs"):
+    if not tool.endswith((".specs", ".a")):
         return shutil.which(tool) is not None
-    if shutil.which(ARM_GCC) is None:
-        return False
     # gcc prints the bare name of a file that it doesn't find.
-    found = subprocess.run(
-        [ARM_GCC, f"-print-file-name={tool}"], capture_output=True, text=True, check=False
-    )
-    return Path(found.stdout.strip()).is_absolute()
+    return shutil.which(ARM_GCC) is not None and library_file(tool).is_absolute()
+
+
+def library_file(name: str, flags: Sequence[str] = ()) -> Path:
+    """Where arm-none-eabi-gcc has a file of its libraries, for code that is built with `flags`."""
+    command = [ARM_GCC, *flags, f"-print-file-name={name}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Path(found.stdout.strip())
 
 
 def install_command(missing: Sequence[tuple[str, str]]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..version import __version__
+from .bench import bench
 from .boards import boards
 from .compile import compile_
 from .export import export
@@ -35,6 +36,7 @@ app.command()(pareto)
 app.command()(report)
 app.command()(validate)
 app.command()(tune)
+app.command()(bench)
 app.command()(boards)
 app.command()(targets)
 

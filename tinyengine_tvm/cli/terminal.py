@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 # A pipe has no width; tables are only as wide as their content.
@@ -34,6 +35,13 @@ def progress(message: str, quiet: bool) -> AbstractContextManager[object]:
     if quiet or not errors.is_terminal:
         return nullcontext()
     return errors.status(message)
+
+
+@contextmanager
+def status(message: str, quiet: bool) -> Iterator[Callable[[str], object]]:
+    """As `progress`, but gives a function that changes the message."""
+    with progress(message, quiet) as spinner:
+        yield spinner.update if isinstance(spinner, Status) else lambda changed: None
 
 
 def table(*columns: str) -> Table:
