@@ -2,9 +2,9 @@
 """Every command in the documents: run by a test, or at least taken by the command's own parser.
 
 README.md is run by tests/packaging/test_readme.py, the tutorials by test_tutorials.py, the Python
-of relax.md, relay.md and own-operators.md by tests beside the code. Other documents name models of
-the reader's, Zephyr trees, or what takes hours: their commands are parsed, so that none has an
-option that isn't there.
+of relax.md, relay.md and own-operators.md by tests beside the code, and test_documents.py runs what
+needs no more than a stand-in for the reader's model. The rest names libraries, Zephyr trees, or
+takes hours: those commands are parsed, so that none has an option that isn't there.
 """
 
 from __future__ import annotations
