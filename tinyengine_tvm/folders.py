@@ -60,6 +60,15 @@ def write_archive(path: Path, data: bytes) -> None:
         TinyEngineError: the file exists, or can't be written.
     """
     require_free_archive(path)
+    write_file(path, data)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, in place of what is there.
+
+    Raises:
+        TinyEngineError: it can't be written.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +77,7 @@ def write_archive(path: Path, data: bytes) -> None:
         with os.fdopen(number, "wb") as file:
             file.write(data)
         temporary.chmod(0o644)
-        temporary.rename(path)
+        temporary.replace(path)
     except OSError as error:
         raise TinyEngineError(f"can't write '{path}': {error.strerror}") from error
     finally:

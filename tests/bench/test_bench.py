@@ -58,8 +58,9 @@ def test_engines_side_by_side(tinyengine, model, stub, tmp_path, monkeypatch):
     assert "scripts/setup.sh relay" in absent["microTVM"]
     assert f"{fast['instructions']:,}" in done.out
     text = (out / "bench.md").read_text()
-    assert f"| small | {DIRECT} | {rows['small', DIRECT]['instructions']:,} |" in text
-    assert f"### small, {DIRECT}, {BOARD}, by layer" in text
+    assert f"| small | {BOARD} | {DIRECT} | {rows['small', DIRECT]['instructions']:,} |" in text
+    assert f"**Layers: small, {DIRECT}, {BOARD}**" in text
+    assert f">{fast['instructions']:,}<" in (out / "bench.html").read_text()
     if importlib.util.find_spec("matplotlib"):
         assert (out / f"bench-{BOARD}.png").read_bytes().startswith(b"\x89PNG")
 

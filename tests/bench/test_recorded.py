@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tinyengine_tvm.bench import Row
 from tinyengine_tvm.bench.recorded import recorded_facts, recorded_rows
-from tinyengine_tvm.bench.report import cells, markdown
+from tinyengine_tvm.bench.report import bench_files, cells
 from tinyengine_tvm.bench.rows import Bench
 
 ENGINES = {
@@ -47,5 +47,7 @@ def test_unequal_outputs_are_loud():
     row = Row("e", "m", "b", "c", "measured", 10, 25, None, 1, 2, 3, 4, outputs=("oracle", False))
     assert cells(row)[-1] == "NOT equal to oracle"
     assert cells(row)[3] == "2.500"
-    text = markdown(Bench(("b",), (row,), ()), "tinyengine bench m")
-    assert "| m | e | 25 | 2.500 |  | 1 | 2 | 3 | 4 | NOT equal to oracle |" in text
+    files = bench_files(Bench(("b",), (row,), ()), "tinyengine bench m")
+    text = files["bench.md"].decode()
+    assert "| m | b | e | 25 | 2.50 | \u2013 | 1 | 2 | 3 | 4 | NOT equal to oracle |" in text
+    assert "NOT equal to " in files["bench.html"].decode()

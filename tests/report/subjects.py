@@ -107,6 +107,8 @@ def bench() -> dict[str, Any]:
                 layers=[layer],
             ),
             row("another engine", 5678, note="without softmax"),
+            # On this machine only the arena is known.
+            row("a reference", 0, board="host", code_flash_bytes=None) | {"instructions": None},
         ],
         "absent": [{"engine": "a third", "reason": "not installed"}],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,7 @@ def test_what_is_given_is_told_apart(tmp_path: Path) -> None:
     nas = subjects.search_folder(tmp_path / "nas")
     assert kinds(tmp_path / "net") == ["compiled"]
     assert kinds(tmp_path / "bench.json") == ["bench"]
+    assert kinds(tmp_path) == ["bench"]
     assert kinds(tmp_path / "tune.json") == kinds(tmp_path / "tune.jsonl") == ["tune"]
     assert kinds(nas) == ["search"]
     (nas / "finish/seed0/compiled").mkdir(parents=True)
@@ -318,3 +320,22 @@ def test_the_report_of_a_real_network(shared_models: Path) -> None:
     assert [k for k, t in page.shown if not agrees(t, value_at(page.facts, k))] == []
     assert loose_numbers(page) == []
     assert len(page.shown) > 300
+
+
+def test_a_comparison_has_no_empty_picture() -> None:
+    facts = bench_facts(subjects.bench())
+    sections = build_report([facts]).sections
+    titles = ["".join(map(str, section.title)) for section in sections]
+    assert titles == ["vww on mps2-an386", "In numbers", "How it was measured"]
+    text = to_html(build_report([facts]))
+    assert text.count("without softmax") == 2  # once to read, once in the JSON
+    assert "another engine, recorded *" in text
+
+
+def test_markdown_has_no_headings_over_nothing() -> None:
+    lines = to_markdown(build_report([bench_facts(subjects.bench())])).splitlines()
+    headings = [i for i, line in enumerate(lines) if line.startswith("#")]
+    filled = [line for line in lines if line]
+    assert len(headings) == 3  # the title, numbers, method: the pictures' section is gone
+    for one, other in pairwise(filled):
+        assert not (one.startswith("## ") and other.startswith("## "))

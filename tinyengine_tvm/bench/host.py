@@ -58,6 +58,8 @@ def measure_host(subject: Subject, module: Any) -> tuple[Row, list[np.ndarray]]:
         total = _TOTAL.search(_said(interpreter.print_allocations))
     except (RuntimeError, ValueError) as error:
         raise Unable(f"the interpreter refuses it ({str(error).strip()[:200]})") from error
+    if total is None:
+        raise Unable("its interpreter doesn't say what it allocated; try another version")
     row = Row(
         ENGINE,
         subject.name,
@@ -67,7 +69,7 @@ def measure_host(subject: Subject, module: Any) -> tuple[Row, list[np.ndarray]]:
         subject.macs,
         None,
         None,
-        int(total[1]) if total else 0,
+        int(total[1]),
         None,
         len(subject.flatbuffer),
         None,

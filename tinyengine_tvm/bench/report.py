@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bench as files: bench.json, bench.md, and a picture per board."""
+"""A bench as files: bench.json, the same to read, and a picture per board."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..report.page import build_report, to_html, to_markdown
+from ..report.page.bench import bench_facts
 from . import ours
 from .rows import Bench, Row
 
@@ -23,14 +25,16 @@ COLUMNS = (
     "code",
     "outputs",
 )
-RECORDED = "recorded, not measured now"
 
 
 def bench_files(result: Bench, command: str) -> dict[str, bytes]:
     """The files of a bench by name. Pictures are left out where matplotlib isn't installed."""
+    document = result.to_json(command)
+    page = build_report([bench_facts(document)])
     files = {
-        "bench.json": (json.dumps(result.to_json(command), indent=1) + "\n").encode(),
-        "bench.md": markdown(result, command).encode(),
+        "bench.json": (json.dumps(document, indent=1) + "\n").encode(),
+        "bench.html": to_html(page).encode(),
+        "bench.md": to_markdown(page).encode(),
     }
     for board in result.boards:
         rows = [row for row in result.rows if row.board == board]
@@ -72,59 +76,6 @@ def notes(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
         if row.note:
             found.setdefault(row.note, []).append(row)
     return list(found.items())
-
-
-def markdown(result: Bench, command: str) -> str:
-    """bench.md."""
-    return "\n".join(_lines(result, command)) + "\n"
-
-
-def _lines(result: Bench, command: str) -> Iterator[str]:
-    yield "# Engines side by side"
-    yield ""
-    yield f"`{command}`"
-    yield ""
-    yield (
-        "One inference: instructions counted exactly on the emulated board, cycles estimated by a "
-        "timing model of its core; bytes of SRAM (arena and static data, input and output "
-        "included), of stack, of weights and of code. Engines marked * have a note below."
-    )
-    for board in dict.fromkeys(row.board for row in result.rows):
-        rows = [row for row in result.rows if row.board == board]
-        yield from ("", f"## {board} ({rows[0].core})", "")
-        yield "| " + " | ".join(COLUMNS) + " |"
-        yield "|---|---|" + "---:|" * (len(COLUMNS) - 3) + "---|"
-        for row in rows:
-            texts = cells(row)
-            texts[1] += " *" if row.note else ""
-            yield "| " + " | ".join(texts) + " |"
-        yield ""
-        for note, noted in notes(rows):
-            named = ", ".join(dict.fromkeys(f"{r.engine} ({r.model})" for r in noted))
-            yield f"- * {named}: {note}"
-        yield from _layers(rows)
-    if result.absent:
-        yield from ("", "## Not measured", "")
-        for absent in result.absent:
-            yield f"- {absent.engine}: {absent.reason}"
-
-
-def _layers(rows: Sequence[Row]) -> Iterator[str]:
-    """The layers of each engine that was measured, but of variants of ours."""
-    for row in rows:
-        if not row.layers or (row.engine in ours.VARIANTS and row.engine != ours.ENGINE):
-            continue
-        yield from ("", f"### {row.model}, {row.engine}, {row.board}, by layer", "")
-        yield "| layer | operator | MACs | instructions | per MAC | cycles |"
-        yield "|---|---|---:|---:|---:|---:|"
-        for layer in row.layers:
-            count = layer.instructions
-            each = f"{count / layer.macs:.2f}" if count is not None and layer.macs else ""
-            yield (
-                f"| {layer.name} | {layer.operator} | {layer.macs:,} | "
-                f"{'' if count is None else f'{count:,}'} | {each} | "
-                f"{'' if layer.cycles is None else f'{layer.cycles:,}'} |"
-            )
 
 
 def _picture(rows: Sequence[Row]) -> bytes | None:

@@ -23,7 +23,10 @@ def bench(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="New or empty folder for bench.json and .md."
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="New or empty folder for bench.json, .html and .md.",
         ),
     ],
     boards: Annotated[

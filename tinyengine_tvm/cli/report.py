@@ -23,8 +23,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="WHAT...",
-            help="Folder of tinyengine compile or of tinynas, a bench.json, records of tinyengine "
-            "tune, or what its --json printed.",
+            help="Folder of tinyengine compile, of tinyengine bench or of tinynas; records of "
+            "tinyengine tune, or what its --json printed.",
         ),
     ],
     output: Annotated[
@@ -66,7 +66,7 @@ def report(
       tinyengine report build/net --board mps2-an386 --model model.tflite -o net.html -o net.md
       tinyengine report build/small build/fast --board mps2-an386 -o compare.html
       tinyengine report tune.jsonl -o tune.html
-      tinyengine report bench.json --json
+      tinyengine report build/bench -o bench.html
     """
     from ..boards import get_board
     from ..report.page import build_report, require_report, subjects_of, write_report

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import TinyEngineError
@@ -13,6 +13,7 @@ from .content import (
     Column,
     Commands,
     Paragraph,
+    Picture,
     Pictures,
     Row,
     Section,
@@ -67,10 +68,8 @@ def bench_facts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bench_title(facts: Mapping[str, Any]) -> str:
-    models = list(dict.fromkeys(row["model"] for row in facts["rows"]))
-    engines = {row["engine"] for row in facts["rows"]}
-    what = models[0] if len(models) == 1 else f"{len(models)} networks"
-    return f"{what}, {len(engines)} engines"
+    models = dict.fromkeys(row["model"] for row in facts["rows"])
+    return f"{', '.join(models)}: engines side by side"
 
 
 def bench_subtitle(facts: Mapping[str, Any], at: str) -> Words:
@@ -80,40 +79,54 @@ def bench_subtitle(facts: Mapping[str, Any], at: str) -> Words:
 def bench_sections(facts: Mapping[str, Any], at: str) -> list[Section]:
     """A part for each network and board; then all in numbers, and how it was measured."""
     rows = facts["rows"]
+    marks = _marks(rows)
     groups = list(dict.fromkeys((row["model"], row["board"]) for row in rows))
     sections = []
     for model, board in groups:
         own = [i for i, row in enumerate(rows) if (row["model"], row["board"]) == (model, board)]
-        sections.append(Section((f"{model} on {board}",), tuple(_group(facts, own, at))))
-    sections.append(Section(("In numbers",), tuple(_numbers(facts, at))))
+        pictures = _pictures(rows, own, marks, at)
+        if pictures:
+            sections.append(Section((f"{model} on {board}",), (Pictures(pictures),)))
+    sections.append(Section(("In numbers",), tuple(_numbers(facts, marks, at))))
     sections.append(Section(("How it was measured",), tuple(_method(facts, at))))
     return sections
 
 
-def _group(facts: Mapping[str, Any], own: list[int], at: str) -> list[Block]:
+def _marks(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A mark for each note: *, **, and so on; no digits, which would be taken for figures."""
+    notes = dict.fromkeys(row["note"] for row in rows if row.get("note"))
+    return {note: "*" * (index + 1) for index, note in enumerate(notes)}
+
+
+def _engine(row: Mapping[str, Any], marks: Mapping[str, str]) -> str:
+    """The engine's name as it stands at a bar or in a table."""
+    recorded = ", recorded" if row["source"] == "recorded" else ""
+    mark = f" {marks[row['note']]}" if row.get("note") else ""
+    return f"{row['engine']}{recorded}{mark}"
+
+
+def _pictures(
+    rows: Sequence[Mapping[str, Any]], own: Sequence[int], marks: Mapping[str, str], at: str
+) -> tuple[Picture, ...]:
+    """Of each quantity that two engines have at least: one bar compares nothing."""
     pictures = []
     for title, name in _QUANTITIES:
         shown = [
             Bar(
-                facts["rows"][i]["engine"] + (" *" if facts["rows"][i].get("note") else ""),
-                facts["rows"][i][name],
+                _engine(rows[i], marks),
+                rows[i][name],
                 f"{at}/rows/{i}/{name}",
-                facts["rows"][i]["engine"].startswith(OURS),
+                rows[i]["engine"].startswith(OURS),
             )
             for i in own
-            if facts["rows"][i][name] is not None
+            if rows[i][name] is not None
         ]
-        # One bar compares nothing; the table has it.
-        if len(shown) > 1 or len(own) == 1:
+        if len(shown) > 1:
             pictures.append(bars(title, shown))
-    blocks: list[Block] = [Pictures(tuple(pictures))]
-    for i in own:
-        if facts["rows"][i].get("note"):
-            blocks.append(Paragraph(words("* {engine:text}: {note:text}", f"{at}/rows/{i}")))
-    return blocks
+    return tuple(pictures)
 
 
-def _numbers(facts: Mapping[str, Any], at: str) -> list[Block]:
+def _numbers(facts: Mapping[str, Any], marks: Mapping[str, str], at: str) -> list[Block]:
     columns = (
         Column("network"),
         Column("board"),
@@ -136,17 +149,26 @@ def _numbers(facts: Mapping[str, Any], at: str) -> list[Block]:
             "{cycles}|{sram_bytes}|{stack_bytes}|{weights_flash_bytes}|{code_flash_bytes}"
         )
         cells = [words(cell, here) for cell in text.split("|")]
+        if row.get("note"):
+            cells[2] = (*cells[2], f" {marks[row['note']]}")
         outputs = row["outputs"]
         if outputs is None:
             cells.append(("not compared",))
         else:
-            same = "equal to " if outputs["equal"] else "differ from "
+            same = "equal to " if outputs["equal"] else "NOT equal to "
             cells.append((same, *words("{outputs/compared_with:text}", here)))
         cells.append(words("{source:text}", here))
         rows.append(Row(tuple(cells), "chosen" if row["engine"] == OURS else ""))
         if row["layers"]:
             folded.append(_layers(facts, i, at))
-    return [Table(columns, tuple(rows)), *folded]
+    places = {
+        row["note"]: i for i, row in reversed(list(enumerate(facts["rows"]))) if row.get("note")
+    }
+    notes = [
+        Paragraph((f"{mark} ", *words("{note:text}", f"{at}/rows/{places[note]}")))
+        for note, mark in marks.items()
+    ]
+    return [Table(columns, tuple(rows)), *notes, *folded]
 
 
 def _layers(facts: Mapping[str, Any], index: int, at: str) -> Table:

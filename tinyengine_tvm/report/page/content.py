@@ -151,7 +151,7 @@ def look_up(facts: Any, key: str) -> Any:
     """
     for part in key.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
-        facts = facts[int(name)] if isinstance(facts, list) else facts[name]
+        facts = facts[int(name)] if isinstance(facts, (list, tuple)) else facts[name]
     return facts
 
 

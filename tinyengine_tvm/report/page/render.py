@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from html import escape
@@ -16,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from ...errors import TinyEngineError
+from ...folders import write_file
 from .content import (
     Block,
     Commands,
@@ -93,8 +93,10 @@ def to_markdown(report: Report) -> str:
     parts = [f"# {say((report.title,))}"]
     parts += [say(report.subtitle)] if report.subtitle else []
     for section in report.sections:
-        parts.append(f"{'#' * section.level} {say(section.title)}")
-        parts += [text for block in section.blocks for text in _markdown(block, say, facts)]
+        told = [text for block in section.blocks for text in _markdown(block, say, facts)]
+        # What consists of pictures alone has nothing to tell here.
+        if told or not section.blocks:
+            parts += [f"{'#' * section.level} {say(section.title)}", *told]
     return "\n\n".join(parts) + "\n"
 
 
@@ -160,20 +162,7 @@ def write_report(report: Report, path: Path) -> None:
         TinyEngineError: it's no ending of FORMATS, or the file can't be written.
     """
     require_report(path)
-    text = FORMATS[path.suffix.lower()](report)
-    temporary = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise TinyEngineError(f"can't write '{path}': {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    write_file(path, FORMATS[path.suffix.lower()](report).encode())
 
 
 __all__ = [

@@ -16,9 +16,11 @@ from .tuning import records_facts, tuned_facts
 
 PROFILE = "profile.json"
 """In a compiled folder: what `tinyengine profile --json` printed."""
+BENCH = "bench.json"
+"""In a folder of `tinyengine bench`."""
 WHAT = (
-    "give a folder of tinyengine compile or of tinynas, a bench.json, the records of tinyengine "
-    "tune, or what its --json printed"
+    "give a folder of tinyengine compile, of tinyengine bench or of tinynas, the records of "
+    "tinyengine tune, or what its --json printed"
 )
 
 
@@ -36,7 +38,9 @@ def subjects_of(
         if (path / SETTINGS).is_file():
             found, network = [search_facts(path)], compiled_folder(path)
             return found if network is None else [*found, compiled(network)]
-        return [compiled(path)]
+        if not (path / BENCH).is_file():
+            return [compiled(path)]
+        path = path / BENCH
     if not path.is_file():
         raise TinyEngineError(f"'{path}' doesn't exist; {WHAT}")
     try:
