@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.tiling.networks import mcunet_like, mobilenet_v2
 from tinyengine_tvm import compile_network
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.network import Network
 

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.network import (
     Conv2D,
     Dense,

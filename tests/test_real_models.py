@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinyengine_tvm import compile_network
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.importers import import_network
 from tinyengine_tvm.network import Network
 from tinyengine_tvm.network.macs import network_macs

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """tinyengine-tvm: small, fast, self-contained C for int8 networks on microcontrollers."""
 
-from .api import Artifact, compile_model, compile_network
+from .api import compile_model, compile_network
+from .artifact import Artifact
 from .errors import BoardError, ModelError, TinyEngineError, UnsupportedOperators
 from .targets import TARGETS, Target, get_target
 from .version import __version__

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .errors import BudgetError, TinyEngineError
 
 if TYPE_CHECKING:
-    from .api import Artifact
+    from .artifact import Artifact
 
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 

@@ -17,7 +17,7 @@ from .network import C_TYPES, Mode, Network, Quantisation, Reshape
 from .targets import get_target
 
 if TYPE_CHECKING:
-    from .api import Artifact
+    from .artifact import Artifact
     from .dialects.tree import Graph, Value
 
 TARGET, MODE = "tinyengine.target", "tinyengine.mode"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,10 @@ class Search:
         self.project.write(record, result)
         return result
 
+    def _finish_options(self, seed: int) -> Finish:
+        options = self.options.finish
+        return replace(options, recipe=replace(options.recipe, seed=seed))
+
     def _known(self, part: str, seed: int) -> dict[str, Any] | None:
         """What an earlier call gave for a seed.
 
@@ -165,13 +169,7 @@ class Search:
             NasError: its options were others.
         """
         run = self.project.read(part)
-        options = self.options.finish
-        asked = {
-            "recipe": asdict(replace(options.recipe, seed=seed)),
-            "distillation": None if options.distillation is None else asdict(options.distillation),
-            "refit": options.refit,
-        }
-        if run is not None and any(run.get(key) != value for key, value in asked.items()):
+        if run is not None and run.get("options") != self._finish_options(seed).to_json():
             raise NasError(
                 f"'{self.project.path(part)}' was finished with other options; give them as they "
                 "were, or delete it"
@@ -181,8 +179,7 @@ class Search:
     def _finished(
         self, finisher: Finisher, supernet: SuperNet, genome: Genome, seed: int, folder: Path
     ) -> dict[str, Any]:
-        options = self.options.finish
-        options = replace(options, recipe=replace(options.recipe, seed=seed))
+        options = self._finish_options(seed)
         architecture = supernet.space.architecture(genome)
         network = finisher.start(genome, options)
         return finisher.finish(architecture, network, options, folder, self.options.name)

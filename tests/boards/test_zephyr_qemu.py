@@ -11,7 +11,8 @@ import pytest
 
 from tests.networks import small_network
 from tests.tune.planted import Planted, clip_workload
-from tinyengine_tvm.api import Artifact, compile_model
+from tinyengine_tvm.api import compile_model
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import BoardError, get_board
 from tinyengine_tvm.boards.elf import Image
 from tinyengine_tvm.boards.zephyr import ZephyrBoard

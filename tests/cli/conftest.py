@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.networks import small_network
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.cli import main
 from tinyengine_tvm.emit import emit
 from tinyengine_tvm.targets import get_target

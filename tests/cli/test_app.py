@@ -69,9 +69,9 @@ def test_user_errors_of_any_depth_are_one_line(refused, monkeypatch, compiled):
 
 
 def test_operating_system_errors_name_the_file(refused, monkeypatch, compiled):
-    error = OSError(28, "No space left on device", "/tmp/x")
+    error = OSError(28, "No space left on device", "disk/x")
     monkeypatch.setattr(boards, "get_board", fails_with(error))
-    assert refused("profile", compiled, "-b", "host") == "No space left on device: '/tmp/x'"
+    assert refused("profile", compiled, "-b", "host") == "No space left on device: 'disk/x'"
 
 
 def test_defects_ask_for_a_report(tinyengine, monkeypatch, compiled):

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import get_board
 
 NUMBERS = {

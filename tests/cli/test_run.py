@@ -72,7 +72,7 @@ def test_json_names_the_file_instead_of_the_values(tinyengine, compiled, tmp_pat
 
 def test_what_json_cannot_say_is_null(tinyengine, compiled, tmp_path, samples, monkeypatch):
     """A float network may give infinities."""
-    from tinyengine_tvm.api import Artifact
+    from tinyengine_tvm.artifact import Artifact
 
     values = np.array([[np.inf, np.nan, 0.5]], np.float32)
     monkeypatch.setattr(Artifact, "run", lambda self, board, inputs: {"scores": values})

@@ -6,10 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinyengine_tvm.dialects.lower import UnsupportedError, identifier
+from tinyengine_tvm.dialects.lower import identifier
 from tinyengine_tvm.dialects.operators.activation import FULL, float_clamp, intersect, stored
 from tinyengine_tvm.dialects.operators.shape import nearest
 from tinyengine_tvm.dialects.operators.weights import bias, weights
+from tinyengine_tvm.dialects.stored import UnsupportedError
 from tinyengine_tvm.dialects.tree import Constant, Node
 from tinyengine_tvm.network import Quantisation
 

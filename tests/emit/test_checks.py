@@ -10,7 +10,7 @@ import pytest
 
 from tests.networks import small_network
 from tinyengine_tvm import compile_network
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.emit.checks import GUARD, complement, merged, step_checks
 from tinyengine_tvm.errors import BoardError
 from tinyengine_tvm.importers import import_network

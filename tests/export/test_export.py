@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from tests.networks import small_network
-from tinyengine_tvm.api import Artifact, compile_network
+from tinyengine_tvm.api import compile_network
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.emit import emit
 from tinyengine_tvm.errors import TinyEngineError
 from tinyengine_tvm.export import FORMATS, export

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fallback.networks import FLOAT, QUANTISED, float_model, quantised, samples
 from tinyengine_tvm import compile_model
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import get_board
 from tinyengine_tvm.errors import UnsupportedOperators
 

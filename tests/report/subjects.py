@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.conftest import artifact
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.report import Point
 from tinyengine_tvm.report.page import compiled_facts
 
@@ -230,6 +230,7 @@ def search_folder(folder: Path, finished: bool = True) -> Path:
             "test": {"float": 0.9055, "int8": 0.9044, "device": 0.9033},
             "quantisation_aware": False,
             "device": device,
+            "options": {"recipe": {"epochs": 15}, "teaching": {"epochs": 7}, "refit": False},
         }
         files["finish"] = {
             "runs": [run],

@@ -339,3 +339,11 @@ def test_markdown_has_no_headings_over_nothing() -> None:
     assert len(headings) == 3  # the title, numbers, method: the pictures' section is gone
     for one, other in pairwise(filled):
         assert not (one.startswith("## ") and other.startswith("## "))
+
+
+def test_a_search_says_how_to_do_it_again(tmp_path: Path) -> None:
+    facts = search_facts(subjects.search_folder(tmp_path / "nas"))
+    assert facts["command"] == (
+        "tinynas search --task fashion-mnist --target cortex-m4 --sram 32kB --flash 9kB "
+        f"--tune-epochs 15 --teacher-epochs 7 --seeds {len(facts['runs'])} -o build/fashion-mnist"
+    )

@@ -10,7 +10,8 @@ import pytest
 
 from tests.tiling.networks import mcunet_like, mobilenet_v2
 from tests.tiling.random_networks import random_network
-from tinyengine_tvm.api import Artifact, compile_network
+from tinyengine_tvm.api import compile_network
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import get_board
 from tinyengine_tvm.kernels.reference import run_reference
 from tinyengine_tvm.network import Network

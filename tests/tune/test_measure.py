@@ -7,7 +7,7 @@ import pytest
 
 from tests.networks import small_network
 from tests.tune.planted import Planted, clip_workload
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import BoardError, get_board
 from tinyengine_tvm.boards.samples import example_inputs
 from tinyengine_tvm.emit import emit

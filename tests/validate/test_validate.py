@@ -13,7 +13,7 @@ import pytest
 
 from tests import onnx_models
 from tinyengine_tvm import compile_model
-from tinyengine_tvm.api import Artifact
+from tinyengine_tvm.artifact import Artifact
 from tinyengine_tvm.boards import get_board
 from tinyengine_tvm.errors import BoardError, ModelError
 from tinyengine_tvm.validate import Options, samples_for, validate

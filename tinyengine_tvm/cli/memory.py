@@ -14,7 +14,7 @@ from .run import load
 from .terminal import JsonOption, console, print_json, progress
 
 if TYPE_CHECKING:
-    from ..api import Artifact
+    from ..artifact import Artifact
 
 
 def memory(

@@ -13,7 +13,7 @@ from .terminal import JsonOption, console, print_json, progress, table
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..api import Artifact
+    from ..artifact import Artifact
 
 BoardOption = Annotated[
     str, typer.Option("--board", "-b", help="Where to run; see tinyengine boards.")
@@ -89,7 +89,7 @@ def load(directory: Path) -> Artifact:
     Raises:
         TinyEngineError: the folder, or a file in it, is missing or damaged.
     """
-    from ..api import Artifact
+    from ..artifact import Artifact
     from ..boards.artifact import CompiledModel
 
     # Artifact.load takes any JSON; this looks into it.

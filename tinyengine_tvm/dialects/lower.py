@@ -25,6 +25,7 @@ from ..network import (
     Transpose,
     verify,
 )
+from .stored import UnsupportedError, quantisation, raw, to_int8
 from .tree import Call, Constant, Expression, Graph, Node, Value, leaves, walk
 
 TO_NHWC = (0, 2, 3, 1)
@@ -45,52 +46,12 @@ INTERFACE = (
 ADVICE = "Quantise the model to int8 and keep to the operators in docs/operators.md"
 
 
-class UnsupportedError(Exception):
-    """An extractor can't express its composite; the message says why."""
-
-
 def identifier(name: str, fallback: str) -> str:
     """A readable name of letters, digits and underscores made from a name of the model file."""
     name = re.sub(r"[^0-9A-Za-z]+", "_", name.split(";")[0]).strip("_").lower()
     if not name:
         return fallback
     return f"{fallback}_{name}" if name[0].isdigit() else name
-
-
-def as_node(expression: Expression) -> Node:
-    """The expression if it is an operator's result."""
-    if not isinstance(expression, Node):
-        raise UnsupportedError("an operand that no operator computes")
-    return expression
-
-
-def quantisation(node: Node) -> Quantisation:
-    """Scale and zero point, in int8 terms, of a quantize or dequantize node."""
-    scale, zero_point = node[1], node[2]
-    if not isinstance(scale, Constant) or not isinstance(zero_point, Constant):
-        raise UnsupportedError("a scale that isn't constant")
-    if scale.data.size != 1 or zero_point.data.size != 1:
-        raise UnsupportedError("an activation with more than one scale")
-    dtype = node.dtype if node.op == "quantize" else node[0].dtype
-    shift = _shift(dtype)
-    value = float(np.float32(scale.data.item()))
-    if not (np.isfinite(value) and value > 0):
-        raise UnsupportedError(f"scale {value}")
-    zero = int(zero_point.data.item()) - shift
-    if not -128 <= zero <= 127:
-        raise UnsupportedError(f"zero point {zero + shift} of a {dtype} tensor")
-    return Quantisation(value, zero)
-
-
-def _shift(dtype: str) -> int:
-    if dtype not in ("int8", "uint8"):
-        raise UnsupportedError(f"{dtype} where an 8-bit tensor belongs")
-    return 128 if dtype == "uint8" else 0
-
-
-def to_int8(data: np.ndarray) -> np.ndarray:
-    """8-bit data as int8, shifted by 128 if unsigned."""
-    return (data.astype(np.int16) - _shift(str(data.dtype))).astype(np.int8)
 
 
 @dataclass(frozen=True)
@@ -103,11 +64,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
-
-
-def raw(value: Value) -> Quantisation:
-    """The quantisation of 8-bit values that nothing quantised: they're what is stored."""
-    return Quantisation(1.0, -_shift(value.dtype))
 
 
 class Lowering:

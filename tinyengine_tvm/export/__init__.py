@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..api import Artifact
+from ..artifact import Artifact
 from ..errors import TinyEngineError
 from ..folders import write_folder
 from .arduino import arduino_library

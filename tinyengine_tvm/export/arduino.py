@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..api import Artifact
+from ..artifact import Artifact
 from ..version import __version__
 from .example import callbacks, fill, fill_inputs, print_outputs
 

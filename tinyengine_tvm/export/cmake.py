@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..api import Artifact
+from ..artifact import Artifact
 from ..paths import cmake_dir
 from ..targets import get_target
 from .example import callbacks, described, fill, fill_inputs, print_outputs

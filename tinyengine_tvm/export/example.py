@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..api import Artifact
+from ..artifact import Artifact
 from ..network import C_TYPES
 
 

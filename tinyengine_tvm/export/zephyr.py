@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..api import Artifact
+from ..artifact import Artifact
 from ..paths import runtime_c
 from .example import callbacks, fill, fill_inputs, print_outputs
 

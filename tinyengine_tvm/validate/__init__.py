@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a compiled network computes what its model does, and where they part if it doesn't."""
 
-from .data import read_labels, samples_for
+from .data import quantised, read_labels, samples_for
 from .result import Difference, LayerResult, Run, Validation
 from .validation import Options, validate
 
@@ -11,6 +11,7 @@ __all__ = [
     "Options",
     "Run",
     "Validation",
+    "quantised",
     "read_labels",
     "samples_for",
     "validate",

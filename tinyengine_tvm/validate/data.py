@@ -74,7 +74,10 @@ def _of_port(port: Mapping[str, Any], array: np.ndarray) -> np.ndarray:
 
 
 def quantised(values: np.ndarray, port: Mapping[str, Any]) -> np.ndarray:
-    """Stored values of real ones, rounded half to even."""
+    """Stored values of real ones, as QuantizeLinear: float32 division, half to even, saturated.
+
+    `port`: dtype, scale and zero_point, as an input has them in metadata.json.
+    """
     info = np.iinfo(port["dtype"])
     scale = np.float32(port["scale"])
     stored = np.rint(values.astype(np.float32) / scale) + port["zero_point"]

@@ -19,7 +19,7 @@ from .result import Difference, LayerResult, Run, Validation
 from .watch import watch
 
 if TYPE_CHECKING:
-    from ..api import Artifact
+    from ..artifact import Artifact
     from ..boards import Board
 
 WATCHED = 4

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tinyengine_tvm.cli.terminal import JsonOption, console, facts, print_json, table
+from tinyengine_tvm.cli.terminal import JsonOption, console, print_json, table
 
 from ..errors import NasError
 from . import options as o
+from .shown import candidates, show
 
 if TYPE_CHECKING:
     from ..pipeline import Options, Search
@@ -166,7 +167,7 @@ def evolve(
     if as_json:
         print_json(result)
         return
-    console().print(_candidates(result["front"] or result["best"][:8]))
+    console().print(candidates(result["front"] or result["best"][:8]))
 
 
 def finish(
@@ -196,7 +197,7 @@ def finish(
         name=name,
     )
     search = _search(output, _given(supernet=supernet), options, threads, quiet=as_json)
-    _show(search, search.finish(), as_json)
+    show(search, search.finish(), as_json)
 
 
 def search(
@@ -261,7 +262,7 @@ def search(
         task, data, target, sram, flash, latency, seed, supernet, None, squeeze_excite, fusion
     )
     run = _search(output, given, options, threads, quiet=as_json)
-    _show(run, run.finish(), as_json)
+    show(run, run.finish(), as_json)
 
 
 def _given(
@@ -349,59 +350,3 @@ def _device(device: str) -> Any:
     from ..pipeline import default_train
 
     return replace(default_train(), device=device)
-
-
-def _candidates(rows: list[dict[str, Any]]) -> Any:
-    made = table(">accuracy", ">SRAM", ">flash", ">MMACs", ">cycles", ">width", "depths")
-    for row in rows:
-        score, costs = row["score"], row["costs"]
-        made.add_row(
-            "-" if score is None else f"{100 * score['accuracy']:.2f} %",
-            f"{costs['sram']:,}",
-            f"{costs['flash']:,}",
-            f"{costs['macs'] / 1e6:.2f}",
-            f"{costs['cycles']:,.0f}",
-            f"{row['genome']['width']:g}",
-            " ".join(map(str, row["genome"]["depths"])),
-        )
-    return made
-
-
-def _show(search: Search, result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    run = result["runs"][result["chosen"]]
-    device, test = run["device"], run["test"]
-    rows = [
-        ("model", str(search.project.path(result["model"]))),
-        (
-            "accuracy",
-            f"float {100 * test['float']:.2f} %, int8 {100 * test['int8']:.2f} %, on the device "
-            f"{100 * test['device']:.2f} % of {device['samples']:,} test samples",
-        ),
-    ]
-    if len(result["runs"]) > 1:
-        rows.append(
-            (
-                f"of {len(result['runs'])} seeds",
-                f"mean {100 * result['mean']:.2f} %, standard deviation "
-                f"{100 * result['spread']:.2f} points",
-            )
-        )
-    rows += [
-        ("SRAM", f"{device['sram']:,} bytes; stack {device['stack']:,}"),
-        (
-            "flash",
-            f"{device['flash']:,} bytes: weights {device['weights']:,}, code {device['code']:,}",
-        ),
-        (
-            "one inference",
-            f"{device['instructions']:,} instructions, about {device['cycles']:,.0f} cycles, "
-            f"{device['macs']:,} MACs ({device['board']})",
-        ),
-        ("budget", str(search.project.settings.budget)),
-    ]
-    rows += [("missed", text) for text in device["missing"]]
-    rows.append(("report", str(search.project.path("report.md"))))
-    console().print(facts(rows))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +26,14 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def joined(parts: Sequence[Split]) -> Split:
+    """One split of all the samples."""
+    return Split(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,7 @@ class DataSet:
 
     def refitted(self) -> DataSet:
         """The data set when every choice is made: validation is trained on, too."""
-        parts = (self.train, self.validation)
-        train = Split(
-            np.concatenate([part.inputs for part in parts]),
-            np.concatenate([part.labels for part in parts]),
-        )
-        return replace(self, train=train)
+        return replace(self, train=joined([self.train, self.validation]))
 
     def as_input(self, inputs: np.ndarray) -> np.ndarray:
         """The network's input, float32 NCHW, of samples of a split. Images are exactly pixel / 255.

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NasError
-from .dataset import Augmentation, DataSet, Split, standardisation
+from .dataset import Augmentation, DataSet, Split, joined, standardisation
 from .safe_pickle import read_npy
 
 MEMBER = "seglearn/data/watch_dataset.npy"
@@ -71,6 +71,28 @@ def _recordings(path: Path | None) -> tuple[list[np.ndarray], np.ndarray, np.nda
     return recordings, exercise, subject, names
 
 
+def by_subject(
+    path: Path | None = None, window: int = 128, overlap: float = 0.5
+) -> tuple[dict[int, Split], tuple[str, ...]]:
+    """The windows of each person, by number, and the names of the exercises.
+
+    Raises:
+        NasError: as `load`.
+    """
+    if window < 2 or not 0 <= overlap < 1:
+        raise NasError(
+            f"IMU: windows of {window} samples with an overlap of {overlap}; give at least 2 "
+            "samples, and an overlap from 0 to below 1"
+        )
+    recordings, exercise, subject, names = _recordings(path)
+    found: dict[int, list[Split]] = {}
+    for signal, label, person in zip(recordings, exercise, subject, strict=True):
+        parts = windows(signal, window, overlap)
+        labels = np.full(len(parts), label, np.int64)
+        found.setdefault(int(person), []).append(Split(parts, labels))
+    return {person: joined(parts) for person, parts in found.items()}, tuple(names)
+
+
 def load(
     path: Path | None = None,
     window: int = 128,
@@ -92,13 +114,8 @@ def load(
     Raises:
         NasError: the data isn't there or isn't what it should be, or an option is out of range.
     """
-    if window < 2 or not 0 <= overlap < 1:
-        raise NasError(
-            f"IMU: windows of {window} samples with an overlap of {overlap}; give at least 2 "
-            "samples, and an overlap from 0 to below 1"
-        )
-    recordings, exercise, subject, names = _recordings(path)
-    people = sorted(set(subject.tolist()))
+    parts, names = by_subject(path, window, overlap)
+    people = sorted(parts)
     folds = len(people) // TEST_SUBJECTS
     if not 0 <= fold < folds:
         raise NasError(f"IMU: fold {fold}; {len(people)} subjects give folds 0 to {folds - 1}")
@@ -112,22 +129,14 @@ def load(
     order = people[first:] + people[:first]
     ends = (TEST_SUBJECTS, TEST_SUBJECTS + validation_subjects)
 
-    def split(members: list[int]) -> Split:
-        inputs, labels = [np.empty((0, recordings[0].shape[1], 1, window), np.float32)], []
-        for signal, label, person in zip(recordings, exercise, subject, strict=True):
-            if person in members:
-                inputs.append(windows(signal, window, overlap))
-                labels += [int(label)] * len(inputs[-1])
-        return Split(np.concatenate(inputs), np.asarray(labels, np.int64))
-
-    train = split(order[ends[1] :])
+    train = joined([parts[person] for person in order[ends[1] :]])
     offset, divisor = standardisation(train.inputs)
     return DataSet(
         name="imu",
         train=train,
-        validation=split(order[ends[0] : ends[1]]),
-        test=split(order[: ends[0]]),
-        classes=tuple(names),
+        validation=joined([parts[person] for person in order[ends[0] : ends[1]]]),
+        test=joined([parts[person] for person in order[: ends[0]]]),
+        classes=names,
         dimensions=1,
         offset=offset,
         divisor=divisor,

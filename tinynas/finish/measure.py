@@ -15,6 +15,7 @@ import tinyengine_tvm
 from tinyengine_tvm.boards import BOARDS
 from tinyengine_tvm.errors import BudgetError
 from tinyengine_tvm.report.page import PROFILE
+from tinyengine_tvm.validate import quantised
 
 from ..budget import Budget
 from ..errors import NasError
@@ -111,7 +112,7 @@ def measure(
     """
     board = board_for(target)
     port = artifact.metadata["inputs"][0]
-    stored = quantised(inputs, float(port["scale"]), int(port["zero_point"]))
+    stored = quantised(inputs, port)
     stored = stored.reshape(len(stored), *port["shape"])
     outputs = []
     for at in range(0, len(stored), CHUNK):
@@ -156,9 +157,3 @@ def _keep(artifact: tinyengine_tvm.Artifact, profile: dict[str, Any], folder: Pa
         shutil.rmtree(folder)
     artifact.save(folder)
     (folder / PROFILE).write_text(json.dumps(profile, indent=1) + "\n", encoding="utf-8")
-
-
-def quantised(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """int8, as QuantizeLinear: float32 division, round half to even, saturate."""
-    steps = np.rint(values / np.float32(scale)) + np.float32(zero_point)
-    return np.clip(steps, -128, 127).astype(np.int8)

@@ -67,9 +67,9 @@ def _accuracy(finished: dict[str, Any]) -> str:
             f"\n\nOn the board: mean {100 * finished['mean']:.2f} %, standard deviation "
             f"{100 * finished['spread']:.2f} points."
         )
-        if not finished["runs"][0]["refit"]:
+        if not finished["runs"][0]["options"]["refit"]:
             text += " The seed is chosen by validation."
-    if finished["runs"][0]["refit"]:
+    if finished["runs"][0]["options"]["refit"]:
         text += "\n\nThe validation split was trained on at the end; its accuracy says little."
     return text
 

@@ -55,6 +55,12 @@ class Finish:
     teacher: Path | None = None
     refit: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """All that decides what comes out; where the teacher lies doesn't."""
+        facts = asdict(self)
+        del facts["teacher"]
+        return facts
+
 
 class Finisher:
     """Finishes networks of one supernet; what the teacher says is computed once for all seeds."""
@@ -123,13 +129,13 @@ class Finisher:
         path.parent.mkdir(parents=True, exist_ok=True)
         teacher = self.calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
         if options.teaching.epochs:
-            self._fit("teacher", teacher, options.teaching, None, path.with_suffix(".training.pt"))
+            self.fit("teacher", teacher, options.teaching, None, path.with_suffix(".training.pt"))
         logits = views.logits(teacher)
         accuracy = self.accuracy(teacher, "validation")
         save(path, {"facts": facts, "validation": accuracy, "logits": logits})
         return logits
 
-    def _fit(
+    def fit(
         self,
         what: str,
         network: StaticNetwork,
@@ -214,7 +220,7 @@ class Finisher:
         seed = f"seed {options.recipe.seed}"
         if options.recipe.epochs:
             torch.manual_seed(options.recipe.seed)
-            history = self._fit(seed, network, options.recipe, options, folder / "training.pt")
+            history = self.fit(seed, network, options.recipe, options, folder / "training.pt")
         exact = {split: self.accuracy(network, split) for split in ("validation", "test")}
         path, rounded = self.quantised(network, folder, name)
         aware = False
@@ -226,7 +232,7 @@ class Finisher:
                 seed=options.recipe.seed,
             )
             with rounding(network):
-                self._fit(f"{seed} with int8", network, recipe, options, folder / "qat.pt")
+                self.fit(f"{seed} with int8", network, recipe, options, folder / "qat.pt")
             path, rounded = self.quantised(network, folder, name)
             aware = True
         data = self.sized(network)
@@ -256,9 +262,7 @@ class Finisher:
                 "device": measured.accuracy,
             },
             "quantisation_aware": aware,
-            "refit": options.refit,
             "device": measured.to_json(),
             "epochs": [asdict(epoch) for epoch in history],
-            "recipe": asdict(options.recipe),
-            "distillation": None if options.distillation is None else asdict(options.distillation),
+            "options": options.to_json(),
         }

@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.tinynas.spaces import IMAGES, PLAIN, WINDOWS  # noqa: E402
+from tinyengine_tvm.validate import quantised  # noqa: E402
 from tinynas.finish.distil import Distillation, Student  # noqa: E402
 from tinynas.finish.export import export_float, outputs_of, quantise  # noqa: E402
-from tinynas.finish.measure import quantised  # noqa: E402
 from tinynas.finish.qat import RoundedWeight, rounding  # noqa: E402
 from tinynas.space import Space  # noqa: E402
 from tinynas.training.network import StaticNetwork  # noqa: E402
@@ -73,16 +73,16 @@ def test_the_same_network_gives_the_same_file(tmp_path: Path) -> None:
 
 
 def test_inputs_are_quantised_as_the_model_would() -> None:
+    port = {"dtype": "int8", "scale": 1 / 255, "zero_point": -128}
     values = np.array([0.0, 0.5 / 255, 1.5 / 255, 2.5 / 255, 1.0, 2.0, -1.0], np.float32)
     # Halves go to the even neighbour.
-    assert quantised(values, 1 / 255, -128).tolist() == [-128, -128, -126, -126, 127, 127, -128]
+    assert quantised(values, port).tolist() == [-128, -128, -126, -126, 127, 127, -128]
 
 
 def test_pixels_are_stored_as_they_are() -> None:
     pixels = np.arange(256, dtype=np.uint8)
-    stored = quantised(
-        pixels.astype(np.float32) / np.float32(255), float(np.float32(1 / 255)), -128
-    )
+    port = {"dtype": "int8", "scale": float(np.float32(1 / 255)), "zero_point": -128}
+    stored = quantised(pixels.astype(np.float32) / np.float32(255), port)
     assert np.array_equal(stored.astype(np.int16) + 128, pixels)
 
 

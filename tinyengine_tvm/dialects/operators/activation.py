@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...network import Mode, Quantisation
-from ..lower import UnsupportedError, as_node, quantisation
+from ..stored import UnsupportedError, as_node, quantisation
 from ..tree import Expression, Node
 
 Clamp = tuple[int, int]

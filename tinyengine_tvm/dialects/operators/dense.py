@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 from ...network import Dense, Tensor
-from ..lower import Lowering, UnsupportedError
+from ..lower import Lowering
+from ..stored import UnsupportedError
 from ..tree import Call
 from .activation import result_of
 from .weights import bias, product_and_bias, weights

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ...network import Add, Layer, Mul, Softmax, Tensor
-from ..lower import Lowering, UnsupportedError, as_node
+from ..lower import Lowering
+from ..stored import UnsupportedError, as_node
 from ..tree import Call, Constant, Node
 from .activation import FULL, result_of
 

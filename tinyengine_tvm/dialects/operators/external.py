@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 from ...network import DTYPES, External, Lookup, Tensor
-from ..lower import Lowering, UnsupportedError, raw, read_as
+from ..lower import Lowering, read_as
+from ..stored import UnsupportedError, raw
 from ..tree import Call, Constant, Expression, offsets
 
 COPY = """\

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ...network import AveragePool2D, Layer, MaxPool2D, Mean, Padding, Quantisation, Tensor
-from ..lower import Lowering, UnsupportedError, as_node
+from ..lower import Lowering
+from ..stored import UnsupportedError, as_node
 from ..tree import Call, Node
 from .activation import FULL, Clamp, result_of, stored_clamp
 from .convolution import padding_of

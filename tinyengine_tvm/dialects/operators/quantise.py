@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ...network import Clip, Dequantize, Quantize, Requantize, Tensor
-from ..lower import Lowering, UnsupportedError, quantisation
+from ..lower import Lowering
+from ..stored import UnsupportedError, quantisation
 from ..tree import Call
 from .activation import FULL, result_of, stored_clamp
 

@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from ...network import Concat, Mode, Pad, ResizeNearest, Tensor
-from ..lower import Lowering, UnsupportedError, as_node
+from ..lower import Lowering
+from ..stored import UnsupportedError, as_node
 from ..tree import Call, Node
 from .activation import FULL, result_of, stored, stored_clamp
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...network import Mode
-from ..lower import UnsupportedError, as_node, to_int8
+from ..stored import UnsupportedError, as_node, to_int8
 from ..tree import Constant, Expression, Node
 
 

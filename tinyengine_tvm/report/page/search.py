@@ -86,12 +86,13 @@ def _facts(
         "task": settings.get("task"),
         "target": settings.get("target") or "cortex-m4",
         "settings": dict(settings),
-        "command": _command(settings),
+        "command": _command(settings, finish),
         "budget": {name: budget.get(name) for name in ("sram", "flash", "cycles")},
         "model": finish and finish["model"],
         "blocks": _blocks(architecture) if architecture else [],
         "runs": [] if finish is None else [_run(r) for r in finish["runs"]],
         "chosen": finish and finish["chosen"],
+        "refit": run is not None and run["options"]["refit"],
         "mean": finish and finish["mean"],
         "spread": finish and finish["spread"],
         "device": run and _device(run["device"], budget),
@@ -100,11 +101,20 @@ def _facts(
     }
 
 
-def _command(settings: Mapping[str, Any]) -> str:
+def _command(settings: Mapping[str, Any], finish: Mapping[str, Any] | None) -> str:
+    """What searches the same again, unless single steps were given options of their own."""
     words_ = ["tinynas search"]
     for name in ("task", "data", "target", "sram", "flash", "latency", "seed", "supernet"):
         if settings.get(name) is not None:
             words_.append(f"--{name} {settings[name]}")
+    for name, option in (("squeeze", "--squeeze-excite"), ("fusion", "--fusion")):
+        words_ += [option] if settings.get(name) else []
+    if finish is not None:
+        options = finish["runs"][0]["options"]
+        words_.append(f"--tune-epochs {options['recipe']['epochs']}")
+        words_.append(f"--teacher-epochs {options['teaching']['epochs']}")
+        words_.append(f"--seeds {len(finish['runs'])}")
+        words_ += ["--refit"] if options["refit"] else []
     return " ".join([*words_, f"-o build/{settings.get('task') or 'search'}"])
 
 
@@ -304,7 +314,11 @@ def _accuracy(facts: Mapping[str, Any], at: str) -> list[Block]:
         "On the board {device/agreement:percent} of the samples get the class that onnxruntime "
         "gives."
     )
-    return [Table(columns, rows), Paragraph(words(told, at))]
+    blocks: list[Block] = [Table(columns, rows), Paragraph(words(told, at))]
+    if facts["refit"]:
+        refit = "The validation split was trained on at the end; its accuracy says little."
+        blocks.append(Paragraph((refit,)))
+    return blocks
 
 
 def _found(facts: Mapping[str, Any], at: str) -> list[Block]:
