@@ -7,6 +7,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define AWAY (-1)
+#define ONE 1024
+#define HEAVIEST ((int64_t)1 << 30)
+#define FARTHEST ((int64_t)1 << 20)
+#define REST 64
 
 typedef struct {
     int64_t at, weight;
@@ -15,7 +19,7 @@ typedef struct {
 typedef struct {
     int64_t count, capacity;
     const int64_t *sizes, *alignments, *base, *start, *near, *up, *down, *joins;
-    int64_t *offsets, *weights;
+    int64_t *offsets, *weights, *pairs;
     event_t *events, *merged;
     uint64_t random;
 } climb_t;
@@ -87,12 +91,13 @@ static int64_t walls(climb_t *c, int64_t i, int64_t last)
         int64_t high = -(-(other + c->down[k]) >> shift);
         low = low > 0 ? low : 0;
         high = high < last + 1 ? high : last + 1;
+        const int64_t weight = c->weights[j] * c->pairs[k] / ONE;
         if (c->joins[k] && (other >> shift) << shift == other) {
             const int64_t join = other >> shift;
-            n = add(c, n, low, high < join ? high : join, c->weights[j]);
-            n = add(c, n, low > join + 1 ? low : join + 1, high, c->weights[j]);
+            n = add(c, n, low, high < join ? high : join, weight);
+            n = add(c, n, low > join + 1 ? low : join + 1, high, weight);
         } else {
-            n = add(c, n, low, high, c->weights[j]);
+            n = add(c, n, low, high, weight);
         }
     }
     sort(c, n);
@@ -145,18 +150,35 @@ static int64_t lowest(climb_t *c, int64_t i, int64_t last)
     return AWAY;
 }
 
+static int64_t grown(int64_t weight, int64_t gain, int64_t most)
+{
+    const int64_t more = weight + weight * gain / ONE + 1;
+    return more < most ? more : most;
+}
+
+// What was gained goes again.
+static void rest(climb_t *c, int64_t kept)
+{
+    for (int64_t i = 0; i < c->count; i++)
+        c->weights[i] = c->base[i] + (c->weights[i] - c->base[i]) * kept / ONE;
+    for (int64_t k = 0; k < c->start[c->count]; k++)
+        c->pairs[k] = ONE + (c->pairs[k] - ONE) * kept / ONE;
+}
+
 // Returns the effort that is left, and
 // in `waiting` how many buffers found no place, or -1 where there is no memory.
 EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
                      const int64_t *alignments, const int64_t *base, const int64_t *start,
                      const int64_t *near, const int64_t *up, const int64_t *down,
-                     const int64_t *joins, int64_t *offsets, int64_t budget, int64_t seed,
-                     int64_t gain, int64_t noise, int64_t fixed, int64_t shared, int64_t *waiting)
+                     const int64_t *joins, const int64_t *twins, int64_t *offsets, int64_t budget,
+                     int64_t seed, int64_t heaviest, int64_t gain, int64_t pair_gain, int64_t kept,
+                     int64_t noise, int64_t fixed, int64_t shared, int64_t *waiting)
 {
     climb_t c = {.count = count, .capacity = capacity, .sizes = sizes, .alignments = alignments,
                  .base = base, .start = start, .near = near, .up = up, .down = down,
                  .joins = joins, .offsets = offsets, .random = (uint64_t)seed};
-    int64_t *const memory = malloc(3 * (size_t)count * sizeof *memory);
+    const int64_t all = start[count];
+    int64_t *const memory = malloc((3 * (size_t)count + (size_t)all) * sizeof *memory);
     event_t *const events = malloc(8 * (size_t)count * sizeof *events);
     *waiting = -1;
     if (memory == NULL || events == NULL) {
@@ -168,8 +190,11 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
     c.events = events;
     c.merged = events + 4 * count;
     int64_t *const queue = memory + count, *const moved = memory + 2 * count;
+    c.pairs = memory + 3 * count;
     memcpy(c.weights, base, (size_t)count * sizeof *base);
-    int64_t queued = 0;
+    for (int64_t k = 0; k < all; k++)
+        c.pairs[k] = ONE;
+    int64_t queued = 0, step = 0;
     for (int64_t i = 0; i < count; i++) {
         if (offsets[i] + sizes[i] > capacity) {
             offsets[i] = AWAY;
@@ -178,7 +203,7 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
     }
     while (queued > 0 && budget > 0) {
         int64_t at = 0;
-        if (below(&c, 10) < 7) {
+        if (below(&c, 100) < heaviest) {
             for (int64_t q = 1; q < queued; q++)
                 at = base[queue[q]] > base[queue[at]] ? q : at;
         } else {
@@ -196,7 +221,8 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
                 (joins[k] && place == other))
                 continue;
             offsets[j] = AWAY;
-            c.weights[j] += base[j] * gain / 16 + 1;
+            c.weights[j] = grown(c.weights[j], gain, HEAVIEST);
+            c.pairs[k] = c.pairs[twins[k]] = grown(c.pairs[k], pair_gain, FARTHEST);
             int64_t to = yielding++;
             for (; to > 0 && base[moved[to - 1]] < base[j]; to--)
                 moved[to] = moved[to - 1];
@@ -211,6 +237,8 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
             else
                 offsets[j] = found * alignments[j];
         }
+        if (++step % REST == 0)
+            rest(&c, kept);
     }
     *waiting = queued;
     free(memory);

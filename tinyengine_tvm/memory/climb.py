@@ -9,8 +9,10 @@ least conflict
     A buffer goes where the buffers in its way are the smallest and shortest-lived (min-conflicts,
     Minton et al., 1992).
 breakout
-    A buffer weighs more each time that it had to yield, so that the search leaves a cycle instead
-    of going round in it (Morris, 1993).
+    A buffer weighs more each time that it had to yield, and more yet to the one that it yielded to,
+    so that the search leaves a cycle instead of going round in it (Morris, 1993). Weights grow by a
+    part of themselves, and what they gained fades, so that only what is hard to place now is spared
+    (smoothing as in SAPS, Hutter et al., 2002): without it hard instances end some 2 % larger.
 sweep
     What lies in the way changes only where a neighbour begins or ends to be: one pass over these
     walls in their order finds the cheapest place.
@@ -26,9 +28,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-
-import numpy as np
 
 from ..native import compiled
 from .buffer import Conflicts
@@ -40,12 +42,36 @@ _NEIGHBOURS_PER_LOOK = 3
 """So that a unit of effort takes as long as in the exact search, where it's a look at a buffer."""
 _NOISE = 30
 """A cost appears up to so many thousandths higher than it is."""
-_GAINS = (4, 4, 2, 2)
-"""Sixteenths of its weight that a buffer gains when it yields, by attempt."""
-_WEIGHT = 10_000
+_ONE = 1024
+"""What the parts of a weight are counted in, and the weight of a pair that hasn't gained any."""
+_REST = 64
+"""Steps after which all that was gained fades."""
+_WEIGHT = 160_000
 """Of the buffer that weighs most."""
+_HEAVIEST, _FARTHEST = 1 << 30, 1 << 20
+"""The most that a buffer and a pair get to weigh."""
 _MOST = 1 << 40
 """Most bytes of all buffers that the engine's 64 bits surely suffice for."""
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What is hard to place, and how much the search remembers; no taste is best throughout.
+
+    `area`: of bytes by steps, or of bytes by their root. `heaviest`: of a hundred times, how often
+    the heaviest is placed next, and not any. `gain` and `pair_gain`: of a buffer that yields, and
+    of it and the one that it yields to. `kept`: of what was gained, when it fades. The last three
+    in parts of 1024.
+    """
+
+    area: bool
+    heaviest: int
+    gain: int
+    pair_gain: int
+    kept: int
+
+
+TASTES = (Taste(True, 40, 41, 61, 964), Taste(False, 70, 61, 61, 925))
 
 
 class Climb:
@@ -69,7 +95,6 @@ class Climb:
         ]
         lives = [b.last - b.first + 1 for b in buffers]
         areas = [size * life for size, life in zip(self._sizes, lives, strict=True)]
-        # Two tastes in what is hard to place, and no search is the better one throughout.
         roots = [
             size * math.isqrt(life << 16) for size, life in zip(self._sizes, lives, strict=True)
         ]
@@ -77,9 +102,18 @@ class Climb:
             [max(1, _WEIGHT * value // max(values)) for value in values]
             for values in (areas, roots)
         ]
+        self._first = [0, *accumulate(map(len, self._near))]
+        place = {
+            (i, entry[0]): self._first[i] + k
+            for i, near in enumerate(self._near)
+            for k, entry in enumerate(near)
+        }
+        # Of each entry that of the other buffer of its pair.
+        self._twins = [place[entry[0], i] for i, near in enumerate(self._near) for entry in near]
         self._engine = _engine() if engine and sum(self._sizes) < _MOST else None
         if self._engine is not None:
             self._tables = self._flat()
+            self._base_of = {True: _int64(self._bases[0]), False: _int64(self._bases[1])}
 
     @property
     def compiled(self) -> bool:
@@ -97,26 +131,25 @@ class Climb:
             self.budget -= _PLACE_COST
             return None
         granted = max(0, min(effort, self.budget))
-        base, gain = self._bases[seed % len(self._bases)], _GAINS[seed % len(_GAINS)]
-        if self._engine is None:
-            found, left = self._climbed(capacity, start, granted, seed, base, gain)
-        else:
-            found, left = self._compiled(capacity, start, granted, seed, base, gain)
+        climbed = self._climbed if self._engine is None else self._compiled
+        found, left = climbed(capacity, start, granted, seed, TASTES[seed % len(TASTES)])
         self.budget -= granted - left
         return found
 
     def _climbed(
-        self, capacity: int, start: list[int], budget: int, seed: int, base: list[int], gain: int
+        self, capacity: int, start: list[int], budget: int, seed: int, taste: Taste
     ) -> tuple[list[int] | None, int]:
         source = _Random(seed)
+        base, steps = self._bases[0 if taste.area else 1], 0
         self._weights = weights = base.copy()
+        self._pairs = pairs = [_ONE] * len(self._twins)
         waiting = [i for i, o in enumerate(start) if o + self._sizes[i] > capacity]
         self._offsets = offsets = start.copy()
         for i in waiting:
             offsets[i] = _AWAY
         while waiting and budget > 0:
             # Mostly the heaviest; always it would go round in circles.
-            if source.below(10) < 7:
+            if source.below(100) < taste.heaviest:
                 at = max(range(len(waiting)), key=lambda q: base[waiting[q]])
             else:
                 at = source.below(len(waiting))
@@ -126,19 +159,27 @@ class Climb:
             budget -= _PLACE_COST + len(self._near[i]) // _NEIGHBOURS_PER_LOOK
             place = offsets[i] = self._cheapest(i, capacity, source)
             yielding = []
-            for j, up, down, joins in self._near[i]:
+            for k, (j, up, down, joins) in enumerate(self._near[i], self._first[i]):
                 other = offsets[j]
                 if other == _AWAY or place + up <= other or other + down <= place:
                     continue
                 if not (joins and place == other):
                     offsets[j] = _AWAY
-                    weights[j] += base[j] * gain // 16 + 1
+                    weights[j] = _grown(weights[j], taste.gain, _HEAVIEST)
+                    pairs[k] = _grown(pairs[k], taste.pair_gain, _FARTHEST)
+                    pairs[self._twins[k]] = pairs[k]
                     yielding.append(j)
             for j in sorted(yielding, key=lambda j: -base[j]):
                 budget -= _PLACE_COST + len(self._near[j]) // _NEIGHBOURS_PER_LOOK
                 offsets[j] = self._lowest(j, capacity)
                 if offsets[j] == _AWAY:
                     waiting.append(j)
+            steps += 1
+            if steps % _REST == 0:
+                weights[:] = [
+                    b + (w - b) * taste.kept // _ONE for b, w in zip(base, weights, strict=True)
+                ]
+                pairs[:] = [_ONE + (w - _ONE) * taste.kept // _ONE for w in pairs]
         return None if waiting else offsets, budget
 
     def _cheapest(self, i: int, capacity: int, source: _Random) -> int:
@@ -177,7 +218,8 @@ class Climb:
         """
         offsets, weights, alignment = self._offsets, self._weights, self._alignments[i]
         walls: list[tuple[int, int]] = []
-        for j, up, down, joins in self._near[i]:
+        pairs = self._pairs
+        for k, (j, up, down, joins) in enumerate(self._near[i], self._first[i]):
             other = offsets[j]
             if other == _AWAY:
                 continue
@@ -187,7 +229,7 @@ class Climb:
                 low = 0
             if high > last:
                 high = last + 1
-            weight = weights[j]
+            weight = weights[j] * pairs[k] // _ONE
             if joins and other % alignment == 0:
                 # Blocked but for where the other one begins.
                 middle = other // alignment
@@ -201,32 +243,40 @@ class Climb:
 
     def _flat(self) -> list[ctypes.Array[ctypes.c_int64]]:
         """The arguments of the engine that never change."""
-        start = np.cumsum([0, *map(len, self._near)]).tolist()
         columns = list(zip(*(entry for near in self._near for entry in near), strict=True))
         return [
             _int64(values)
-            for values in (self._sizes, self._alignments, start, *(columns or [()] * 4))
+            for values in (
+                *(self._sizes, self._alignments, self._first),
+                *(columns or [()] * 4),
+                self._twins,
+            )
         ]
 
     def _compiled(
-        self, capacity: int, start: list[int], budget: int, seed: int, base: list[int], gain: int
+        self, capacity: int, start: list[int], budget: int, seed: int, taste: Taste
     ) -> tuple[list[int] | None, int]:
         assert self._engine is not None
         offsets, waiting = _int64(start), ctypes.c_int64()
         sizes, alignments, *near = self._tables
+        memory = (taste.heaviest, taste.gain, taste.pair_gain, taste.kept)
         numbers = map(
-            ctypes.c_int64, (budget, seed, gain, _NOISE, _PLACE_COST, _NEIGHBOURS_PER_LOOK)
+            ctypes.c_int64, (budget, seed, *memory, _NOISE, _PLACE_COST, _NEIGHBOURS_PER_LOOK)
         )
         left = self._engine.climb(
             ctypes.c_int64(len(start)),
             ctypes.c_int64(capacity),
-            *(sizes, alignments, _int64(base), *near, offsets),
+            *(sizes, alignments, self._base_of[taste.area], *near, offsets),
             *numbers,
             ctypes.byref(waiting),
         )
         if waiting.value < 0:
             raise MemoryError
         return None if waiting.value else list(offsets), left
+
+
+def _grown(weight: int, gain: int, most: int) -> int:
+    return min(weight + weight * gain // _ONE + 1, most)
 
 
 class _Random:
