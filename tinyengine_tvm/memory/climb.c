@@ -20,7 +20,9 @@ typedef struct {
     int64_t count, capacity;
     const int64_t *sizes, *alignments, *base, *start, *near, *up, *down, *joins;
     int64_t *offsets, *weights, *pairs;
-    event_t *events, *merged;
+    int64_t *change;
+    uint64_t *marks, *words;
+    event_t *events;
     uint64_t random;
 } climb_t;
 
@@ -30,49 +32,39 @@ static int64_t below(climb_t *c, int64_t limit)
     return (int64_t)((c->random >> 33) % (uint64_t)limit);
 }
 
-// Merge sort by `at`; the order of equals doesn't matter.
-static void sort(climb_t *c, int64_t n)
+// At `at` the weight changes. A bit for every place where it does, and one for every word of these
+// bits that isn't zero, find the places again in their order.
+static void mark(climb_t *c, int64_t at, int64_t weight)
 {
-    const int64_t run = 12;
-    event_t *from = c->events, *to = c->merged;
-    for (int64_t begin = 0; begin < n; begin += run) {
-        const int64_t end = begin + run < n ? begin + run : n;
-        for (int64_t i = begin + 1; i < end; i++) {
-            const event_t moved = from[i];
-            int64_t j = i;
-            for (; j > begin && from[j - 1].at > moved.at; j--)
-                from[j] = from[j - 1];
-            from[j] = moved;
-        }
-    }
-    for (int64_t width = run; width < n; width *= 2) {
-        for (int64_t begin = 0; begin < n; begin += 2 * width) {
-            const int64_t middle = begin + width < n ? begin + width : n;
-            const int64_t end = begin + 2 * width < n ? begin + 2 * width : n;
-            int64_t i = begin, j = middle, k = begin;
-            while (i < middle && j < end) {
-                const int right = from[j].at < from[i].at;
-                to[k++] = right ? from[j++] : from[i++];
-            }
-            while (i < middle)
-                to[k++] = from[i++];
-            while (j < end)
-                to[k++] = from[j++];
-        }
-        event_t *const swapped = from;
-        from = to;
-        to = swapped;
-    }
-    c->events = from;
-    c->merged = to;
+    c->change[at] += weight;
+    c->marks[at / 64] |= (uint64_t)1 << at % 64;
+    c->words[at / 4096] |= (uint64_t)1 << at / 64 % 64;
 }
 
 // From `low` to before `high` the weight counts.
-static int64_t add(climb_t *c, int64_t n, int64_t low, int64_t high, int64_t weight)
+static void add(climb_t *c, int64_t low, int64_t high, int64_t weight)
 {
     if (low < high) {
-        c->events[n++] = (event_t){low, weight};
-        c->events[n++] = (event_t){high, -weight};
+        mark(c, low, weight);
+        mark(c, high, -weight);
+    }
+}
+
+// All that is marked up to `last` + 1, ascending, into the events; nothing is marked then.
+static int64_t collect(climb_t *c, int64_t last)
+{
+    int64_t n = 0;
+    for (int64_t group = 0; group <= (last + 1) / 4096; group++) {
+        for (uint64_t words = c->words[group]; words; words &= words - 1) {
+            const int64_t word = group * 64 + __builtin_ctzll(words);
+            for (uint64_t bits = c->marks[word]; bits; bits &= bits - 1) {
+                const int64_t at = word * 64 + __builtin_ctzll(bits);
+                c->events[n++] = (event_t){at, c->change[at]};
+                c->change[at] = 0;
+            }
+            c->marks[word] = 0;
+        }
+        c->words[group] = 0;
     }
     return n;
 }
@@ -82,7 +74,6 @@ static int64_t walls(climb_t *c, int64_t i, int64_t last)
 {
     // A power of two; shifts round down, whatever the sign.
     const int shift = __builtin_ctzll((uint64_t)c->alignments[i]);
-    int64_t n = 0;
     for (int64_t k = c->start[i]; k < c->start[i + 1]; k++) {
         const int64_t j = c->near[k], other = c->offsets[j];
         if (other == AWAY)
@@ -94,14 +85,13 @@ static int64_t walls(climb_t *c, int64_t i, int64_t last)
         const int64_t weight = c->weights[j] * c->pairs[k] / ONE;
         if (c->joins[k] && (other >> shift) << shift == other) {
             const int64_t join = other >> shift;
-            n = add(c, n, low, high < join ? high : join, weight);
-            n = add(c, n, low > join + 1 ? low : join + 1, high, weight);
+            add(c, low, high < join ? high : join, weight);
+            add(c, low > join + 1 ? low : join + 1, high, weight);
         } else {
-            n = add(c, n, low, high, weight);
+            add(c, low, high, weight);
         }
     }
-    sort(c, n);
-    return n;
+    return collect(c, last);
 }
 
 static int64_t noisy(climb_t *c, int64_t cost, int64_t noise)
@@ -179,16 +169,19 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
                  .joins = joins, .offsets = offsets, .random = (uint64_t)seed};
     const int64_t all = start[count];
     int64_t *const memory = malloc((3 * (size_t)count + (size_t)all) * sizeof *memory);
-    event_t *const events = malloc(8 * (size_t)count * sizeof *events);
+    event_t *const events = malloc((4 * (size_t)count + 1) * sizeof *events);
+    int64_t finest = capacity > 0 ? capacity : 1;
+    for (int64_t i = 0; i < count; i++)
+        finest = alignments[i] < finest ? alignments[i] : finest;
+    const size_t places = (size_t)(capacity / finest) + 2;
+    c.change = calloc(places, sizeof *c.change);
+    c.marks = calloc(places / 64 + 1, sizeof *c.marks);
+    c.words = calloc(places / 4096 + 1, sizeof *c.words);
     *waiting = -1;
-    if (memory == NULL || events == NULL) {
-        free(memory);
-        free(events);
-        return budget;
-    }
+    if (!memory || !events || !c.change || !c.marks || !c.words)
+        goto end;
     c.weights = memory;
     c.events = events;
-    c.merged = events + 4 * count;
     int64_t *const queue = memory + count, *const moved = memory + 2 * count;
     c.pairs = memory + 3 * count;
     memcpy(c.weights, base, (size_t)count * sizeof *base);
@@ -241,7 +234,11 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
             rest(&c, kept);
     }
     *waiting = queued;
+end:
     free(memory);
     free(events);
+    free(c.change);
+    free(c.marks);
+    free(c.words);
     return budget;
 }

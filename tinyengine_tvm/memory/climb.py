@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import math
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -56,22 +55,20 @@ _MOST = 1 << 40
 
 @dataclass(frozen=True)
 class Taste:
-    """What is hard to place, and how much the search remembers; no taste is best throughout.
+    """How much the search remembers; no taste is best throughout.
 
-    `area`: of bytes by steps, or of bytes by their root. `heaviest`: of a hundred times, how often
-    the heaviest is placed next, and not any. `gain` and `pair_gain`: of a buffer that yields, and
-    of it and the one that it yields to. `kept`: of what was gained, when it fades. The last three
-    in parts of 1024.
+    `heaviest`: of a hundred times, how often the heaviest is placed next, and not any. `gain` and
+    `pair_gain`: of a buffer that yields, and of it and the one that it yields to. `kept`: of what
+    was gained, when it fades. The last three in parts of 1024.
     """
 
-    area: bool
     heaviest: int
     gain: int
     pair_gain: int
     kept: int
 
 
-TASTES = (Taste(True, 40, 41, 61, 964), Taste(False, 70, 61, 61, 925))
+TASTES = (Taste(40, 41, 61, 964), Taste(20, 30, 30, 974))
 
 
 class Climb:
@@ -95,13 +92,8 @@ class Climb:
         ]
         lives = [b.last - b.first + 1 for b in buffers]
         areas = [size * life for size, life in zip(self._sizes, lives, strict=True)]
-        roots = [
-            size * math.isqrt(life << 16) for size, life in zip(self._sizes, lives, strict=True)
-        ]
-        self._bases = [
-            [max(1, _WEIGHT * value // max(values)) for value in values]
-            for values in (areas, roots)
-        ]
+        # What is large for long is hard to place.
+        self._base = [max(1, _WEIGHT * area // max(areas)) for area in areas]
         self._first = [0, *accumulate(map(len, self._near))]
         place = {
             (i, entry[0]): self._first[i] + k
@@ -113,7 +105,6 @@ class Climb:
         self._engine = _engine() if engine and sum(self._sizes) < _MOST else None
         if self._engine is not None:
             self._tables = self._flat()
-            self._base_of = {True: _int64(self._bases[0]), False: _int64(self._bases[1])}
 
     @property
     def compiled(self) -> bool:
@@ -140,7 +131,7 @@ class Climb:
         self, capacity: int, start: list[int], budget: int, seed: int, taste: Taste
     ) -> tuple[list[int] | None, int]:
         source = _Random(seed)
-        base, steps = self._bases[0 if taste.area else 1], 0
+        base, steps = self._base, 0
         self._weights = weights = base.copy()
         self._pairs = pairs = [_ONE] * len(self._twins)
         waiting = [i for i, o in enumerate(start) if o + self._sizes[i] > capacity]
@@ -247,7 +238,7 @@ class Climb:
         return [
             _int64(values)
             for values in (
-                *(self._sizes, self._alignments, self._first),
+                *(self._sizes, self._alignments, self._base, self._first),
                 *(columns or [()] * 4),
                 self._twins,
             )
@@ -258,7 +249,7 @@ class Climb:
     ) -> tuple[list[int] | None, int]:
         assert self._engine is not None
         offsets, waiting = _int64(start), ctypes.c_int64()
-        sizes, alignments, *near = self._tables
+        sizes, alignments, base, *near = self._tables
         memory = (taste.heaviest, taste.gain, taste.pair_gain, taste.kept)
         numbers = map(
             ctypes.c_int64, (budget, seed, *memory, _NOISE, _PLACE_COST, _NEIGHBOURS_PER_LOOK)
@@ -266,7 +257,7 @@ class Climb:
         left = self._engine.climb(
             ctypes.c_int64(len(start)),
             ctypes.c_int64(capacity),
-            *(sizes, alignments, self._base_of[taste.area], *near, offsets),
+            *(sizes, alignments, base, *near, offsets),
             *numbers,
             ctypes.byref(waiting),
         )

@@ -22,7 +22,7 @@ from .greedy import end, fit, orders
 
 BUDGET = 1_500_000
 """Effort of `place`: some four seconds when all of it is used in Python."""
-THOROUGH = 300_000_000
+THOROUGH = 700_000_000
 """Effort for instances that the default leaves a gap in: up to some thirty seconds of one core."""
 LARGE_FROM = 10_000_000
 """Least effort that is for hill climbing above all, which takes long without a compiler."""
@@ -41,7 +41,7 @@ _TRIES = 3
 """Attempts that fail before the next climb has its turn."""
 _SLOW = 2_500_000
 """Most effort of what takes long in Python, of which the shares of the beam search are."""
-_CLIMB, _CLIMB_LARGE = 20, 6_000
+_CLIMB, _CLIMB_LARGE = 20, 20_000
 """Most effort of hill climbing, per square of the number of buffers: few are better searched."""
 _ATTEMPTS, _PER_BUFFER = 60, 400
 """Attempts that hill climbing is split into, unless that's less effort than so much per buffer."""
