@@ -155,6 +155,95 @@ static void rest(climb_t *c, int64_t kept)
         c->pairs[k] = ONE + (c->pairs[k] - ONE) * kept / ONE;
 }
 
+// What was found falls; as it is where one that joins another can't follow.
+static void settle(climb_t *c, int64_t *order, int64_t *found)
+{
+    memcpy(found, c->offsets, (size_t)c->count * sizeof *found);
+    for (int64_t i = 0; i < c->count; i++) {
+        int64_t at = i;
+        for (; at > 0 && found[order[at - 1]] > found[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+        c->offsets[i] = AWAY;
+    }
+    for (int64_t n = 0; n < c->count; n++) {
+        const int64_t i = order[n], alignment = c->alignments[i];
+        const int64_t at = lowest(c, i, (c->capacity - c->sizes[i]) / alignment);
+        if (at == AWAY) {
+            memcpy(c->offsets, found, (size_t)c->count * sizeof *found);
+            return;
+        }
+        c->offsets[i] = at * alignment;
+    }
+}
+
+typedef struct {
+    int64_t heaviest, gain, pair_gain, kept, noise, fixed, shared;
+} taste_t;
+
+// Gives the effort that is left, and how many buffers found no place.
+static int64_t run(climb_t *c, const int64_t *twins, const taste_t *taste, int64_t budget,
+                   int64_t *queue, int64_t *moved, int64_t *waiting)
+{
+    const int64_t capacity = c->capacity;
+    const int64_t *const sizes = c->sizes, *const start = c->start;
+    int64_t *const offsets = c->offsets;
+    int64_t queued = 0, step = 0;
+    memcpy(c->weights, c->base, (size_t)c->count * sizeof *c->base);
+    for (int64_t k = 0; k < start[c->count]; k++)
+        c->pairs[k] = ONE;
+    for (int64_t i = 0; i < c->count; i++) {
+        if (offsets[i] + sizes[i] > capacity) {
+            offsets[i] = AWAY;
+            queue[queued++] = i;
+        }
+    }
+    while (queued > 0 && budget > 0) {
+        int64_t at = 0;
+        if (below(c, 100) < taste->heaviest) {
+            for (int64_t q = 1; q < queued; q++)
+                at = c->base[queue[q]] > c->base[queue[at]] ? q : at;
+        } else {
+            at = below(c, queued);
+        }
+        const int64_t i = queue[at], alignment = c->alignments[i];
+        queue[at] = queue[--queued];
+        budget -= taste->fixed + (start[i + 1] - start[i]) / taste->shared;
+        const int64_t place =
+            alignment * cheapest(c, i, (capacity - sizes[i]) / alignment, taste->noise);
+        offsets[i] = place;
+        int64_t yielding = 0;
+        for (int64_t k = start[i]; k < start[i + 1]; k++) {
+            const int64_t j = c->near[k], other = offsets[j];
+            if (other == AWAY || place + c->up[k] <= other || other + c->down[k] <= place ||
+                (c->joins[k] && place == other))
+                continue;
+            offsets[j] = AWAY;
+            c->weights[j] = grown(c->weights[j], taste->gain, HEAVIEST);
+            c->pairs[k] = c->pairs[twins[k]] = grown(c->pairs[k], taste->pair_gain, FARTHEST);
+            int64_t to = yielding++;
+            for (; to > 0 && c->base[moved[to - 1]] < c->base[j]; to--)
+                moved[to] = moved[to - 1];
+            moved[to] = j;
+        }
+        for (int64_t m = 0; m < yielding; m++) {
+            const int64_t j = moved[m];
+            budget -= taste->fixed + (start[j + 1] - start[j]) / taste->shared;
+            const int64_t found = lowest(c, j, (capacity - sizes[j]) / c->alignments[j]);
+            if (found == AWAY)
+                queue[queued++] = j;
+            else
+                offsets[j] = found * c->alignments[j];
+        }
+        if (++step % REST == 0)
+            rest(c, taste->kept);
+    }
+    *waiting = queued;
+    if (queued == 0)
+        settle(c, queue, moved);
+    return budget;
+}
+
 // Returns the effort that is left, and
 // in `waiting` how many buffers found no place, or -1 where there is no memory.
 EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
@@ -164,81 +253,27 @@ EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
                      int64_t seed, int64_t heaviest, int64_t gain, int64_t pair_gain, int64_t kept,
                      int64_t noise, int64_t fixed, int64_t shared, int64_t *waiting)
 {
-    climb_t c = {.count = count, .capacity = capacity, .sizes = sizes, .alignments = alignments,
-                 .base = base, .start = start, .near = near, .up = up, .down = down,
-                 .joins = joins, .offsets = offsets, .random = (uint64_t)seed};
-    const int64_t all = start[count];
-    int64_t *const memory = malloc((3 * (size_t)count + (size_t)all) * sizeof *memory);
-    event_t *const events = malloc((4 * (size_t)count + 1) * sizeof *events);
+    const taste_t taste = {heaviest, gain, pair_gain, kept, noise, fixed, shared};
     int64_t finest = capacity > 0 ? capacity : 1;
     for (int64_t i = 0; i < count; i++)
         finest = alignments[i] < finest ? alignments[i] : finest;
-    const size_t places = (size_t)(capacity / finest) + 2;
-    c.change = calloc(places, sizeof *c.change);
-    c.marks = calloc(places / 64 + 1, sizeof *c.marks);
-    c.words = calloc(places / 4096 + 1, sizeof *c.words);
+    const size_t n = (size_t)count, places = (size_t)(capacity / finest) + 2;
+    int64_t *const memory = malloc((3 * n + (size_t)start[count]) * sizeof *memory);
+    climb_t c = {.count = count, .capacity = capacity, .sizes = sizes, .alignments = alignments,
+                 .base = base, .start = start, .near = near, .up = up, .down = down,
+                 .joins = joins, .offsets = offsets, .random = (uint64_t)seed, .weights = memory,
+                 .pairs = memory + 3 * n,
+                 .change = calloc(places, sizeof *c.change),
+                 .marks = calloc(places / 64 + 1, sizeof *c.marks),
+                 .words = calloc(places / 4096 + 1, sizeof *c.words),
+                 .events = malloc((4 * n + 1) * sizeof *c.events)};
     *waiting = -1;
-    if (!memory || !events || !c.change || !c.marks || !c.words)
-        goto end;
-    c.weights = memory;
-    c.events = events;
-    int64_t *const queue = memory + count, *const moved = memory + 2 * count;
-    c.pairs = memory + 3 * count;
-    memcpy(c.weights, base, (size_t)count * sizeof *base);
-    for (int64_t k = 0; k < all; k++)
-        c.pairs[k] = ONE;
-    int64_t queued = 0, step = 0;
-    for (int64_t i = 0; i < count; i++) {
-        if (offsets[i] + sizes[i] > capacity) {
-            offsets[i] = AWAY;
-            queue[queued++] = i;
-        }
-    }
-    while (queued > 0 && budget > 0) {
-        int64_t at = 0;
-        if (below(&c, 100) < heaviest) {
-            for (int64_t q = 1; q < queued; q++)
-                at = base[queue[q]] > base[queue[at]] ? q : at;
-        } else {
-            at = below(&c, queued);
-        }
-        const int64_t i = queue[at], alignment = alignments[i];
-        queue[at] = queue[--queued];
-        budget -= fixed + (start[i + 1] - start[i]) / shared;
-        const int64_t place = alignment * cheapest(&c, i, (capacity - sizes[i]) / alignment, noise);
-        offsets[i] = place;
-        int64_t yielding = 0;
-        for (int64_t k = start[i]; k < start[i + 1]; k++) {
-            const int64_t j = near[k], other = offsets[j];
-            if (other == AWAY || place + up[k] <= other || other + down[k] <= place ||
-                (joins[k] && place == other))
-                continue;
-            offsets[j] = AWAY;
-            c.weights[j] = grown(c.weights[j], gain, HEAVIEST);
-            c.pairs[k] = c.pairs[twins[k]] = grown(c.pairs[k], pair_gain, FARTHEST);
-            int64_t to = yielding++;
-            for (; to > 0 && base[moved[to - 1]] < base[j]; to--)
-                moved[to] = moved[to - 1];
-            moved[to] = j;
-        }
-        for (int64_t m = 0; m < yielding; m++) {
-            const int64_t j = moved[m];
-            budget -= fixed + (start[j + 1] - start[j]) / shared;
-            const int64_t found = lowest(&c, j, (capacity - sizes[j]) / alignments[j]);
-            if (found == AWAY)
-                queue[queued++] = j;
-            else
-                offsets[j] = found * alignments[j];
-        }
-        if (++step % REST == 0)
-            rest(&c, kept);
-    }
-    *waiting = queued;
-end:
+    if (memory && c.change && c.marks && c.words && c.events)
+        budget = run(&c, twins, &taste, budget, memory + n, memory + 2 * n, waiting);
     free(memory);
-    free(events);
     free(c.change);
     free(c.marks);
     free(c.words);
+    free(c.events);
     return budget;
 }

@@ -34,7 +34,7 @@ _HARD = (("hill climbing", 0.3), ("beam search", 0.4), ("hill climbing", 0.15))
 _EASY = (("hill climbing", 0.06),)
 _LARGE = (("hill climbing from all", 0.8), ("beam search", 0.4), ("hill climbing", 0.2))
 """The searches before the exact one, and their shares of the effort; it gets what they leave."""
-_ROUNDS, _ATTEMPT, _LATE = 6, 120, 4
+_ROUNDS, _ATTEMPT, _LATE = 6, 240, 4
 """Rounds of climbs from all greedy placements; the part of their effort that an attempt gets; how
 much more it gets when the rounds are over and two climbs are left."""
 _TRIES = 3
