@@ -22,7 +22,7 @@ sweep
 
 Everything that a separation allows is made use of, as in greedy placement.
 
-The same search is there twice, here and in climb.c, which is some twenty times as fast. Both count
+The same search is there twice, here and in climb.c, which is some sixty times as fast. Both count
 in whole numbers and draw the same random ones, so that they find the same; a test holds it.
 """
 
