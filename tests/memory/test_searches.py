@@ -123,6 +123,9 @@ def test_hill_climbing_mends_what_greedy_leaves(overlaps: bool) -> None:
             better += 1
             named = {b.name: o for b, o in zip(buffers, found, strict=True)}
             check_placement(buffers, named, size - 1, separation, together)
+            if not overlaps:
+                # What is found has fallen: no buffer can go lower.
+                assert fit(conflicts, sorted(range(len(found)), key=found.__getitem__)) == found
     assert better >= 2
 
 
@@ -149,6 +152,14 @@ def test_compiled_hill_climbing_finds_the_same(overlaps: bool) -> None:
             assert compiled.budget == plain.budget
             found += offsets is not None
     assert 5 < found < 31
+
+
+def test_what_needs_large_tables_climbs_without_a_compiler() -> None:
+    buffers = [Buffer("a", 3 << 20, 0, 1, 1), Buffer("b", 3 << 20, 1, 2, 1)]
+    climb = Climb(Conflicts(buffers, disjoint, frozenset()), budget=1000, engine=True)
+    assert not climb.compiled
+    offsets = climb.attempt(6 << 20, [0, 4 << 20], 900)
+    assert offsets is not None and sorted(offsets) == [0, 3 << 20]
 
 
 def decided(search: Search, capacity: int, budget: int) -> tuple[list[int] | str | None, int]:

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -296,7 +297,7 @@ class _Random:
         return (self._state >> 33) % limit
 
 
-def _int64(values: list[int] | tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
+def _int64(values: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     return (ctypes.c_int64 * len(values))(*values)
 
 
