@@ -59,12 +59,15 @@ class Project:
         """Begins a search, or goes on with one.
 
         Raises:
-            NasError: the folder holds something else, or a search with other settings.
+            NasError: the folder holds something else, or a search with other settings that has got
+                further than these.
         """
         path = folder / SETTINGS
-        known = Settings()
+        known, begun = Settings(), False
         if path.exists():
             known = Settings(**_read(path))
+            # A budget that nothing fits leaves the settings alone, and the next try mends them.
+            begun = any(entry.name != SETTINGS for entry in folder.iterdir())
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise NasError(f"'{folder}' exists and is no search; give a new folder")
         settings = known
@@ -72,7 +75,7 @@ class Project:
             old, new = getattr(known, field.name), getattr(given, field.name)
             if new is None:
                 continue
-            if old is not None and old != new:
+            if begun and old is not None and old != new:
                 raise NasError(
                     f"'{folder}' was begun with {field.name} {old}, not {new}; "
                     "leave the option out, or give a new folder"

@@ -244,8 +244,8 @@ static int64_t run(climb_t *c, const int64_t *twins, const taste_t *taste, int64
     return budget;
 }
 
-// Returns the effort that is left, and
-// in `waiting` how many buffers found no place, or -1 where there is no memory.
+// Gives the effort that is left, and in `waiting` how many buffers found no place, or -1 where there
+// is no memory. `twins`: where each entry of `near` has its pair the other way round.
 EXPORT int64_t climb(int64_t count, int64_t capacity, const int64_t *sizes,
                      const int64_t *alignments, const int64_t *base, const int64_t *start,
                      const int64_t *near, const int64_t *up, const int64_t *down,

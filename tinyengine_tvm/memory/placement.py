@@ -123,11 +123,12 @@ def improved(conflicts: Conflicts, start: Greedy, budget: int) -> Placement:
     wide = beam.Beam(conflicts) if count >= _BEAM_FROM and beam.applies(conflicts) else None
     large = budget >= LARGE_FROM
     slow = most_slow = min(budget, _SLOW) if large else budget
-    climb = Climb(conflicts, engine=size > bound)
+    # Mostly the bound is met by then, and its tables aren't needed.
+    climb = Climb(conflicts, engine=True) if size > bound else None
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
     for turn, (search, share) in enumerate(schedule):
-        if size == bound:
+        if climb is None or size == bound:
             break
         if search == "beam search":
             if wide is None:
