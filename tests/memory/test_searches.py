@@ -7,6 +7,7 @@ import itertools
 import random
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from tinyengine_tvm.memory import beam as beams
 from tinyengine_tvm.memory import placement as placements
 from tinyengine_tvm.memory.bound import bound_of
 from tinyengine_tvm.memory.buffer import Conflicts
-from tinyengine_tvm.memory.climb import Climb
+from tinyengine_tvm.memory.climb import PATIENT, QUICK, Climb, Taste
 from tinyengine_tvm.memory.exact import TECHNIQUES, BudgetExhausted, Search
 from tinyengine_tvm.memory.greedy import end, fit, orders
 
@@ -129,8 +130,9 @@ def test_hill_climbing_mends_what_greedy_leaves(overlaps: bool) -> None:
     assert better >= 2
 
 
+@pytest.mark.parametrize("tastes", [QUICK, PATIENT], ids=["quick", "patient"])
 @pytest.mark.parametrize("overlaps", [False, True], ids=["disjoint", "overlaps"])
-def test_compiled_hill_climbing_finds_the_same(overlaps: bool) -> None:
+def test_compiled_hill_climbing_finds_the_same(overlaps: bool, tastes: Sequence[Taste]) -> None:
     """Success, offsets and effort: so plans are the same with a compiler and without."""
     if shutil.which("gcc") is None:
         pytest.skip("no gcc")
@@ -145,7 +147,8 @@ def test_compiled_hill_climbing_finds_the_same(overlaps: bool) -> None:
         greedy = fit(conflicts, orders(buffers)["size"])
         size = end(buffers, greedy)
         for capacity in (size - 1, size * 95 // 100, size * 9 // 10):
-            plain, compiled = Climb(conflicts, 9_000), Climb(conflicts, 9_000, engine=True)
+            plain = Climb(conflicts, 9_000, tastes=tastes)
+            compiled = Climb(conflicts, 9_000, engine=True, tastes=tastes)
             assert compiled.compiled and not plain.compiled
             offsets = plain.attempt(capacity, greedy, 8_000, seed)
             assert compiled.attempt(capacity, greedy, 8_000, seed) == offsets

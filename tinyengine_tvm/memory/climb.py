@@ -59,7 +59,7 @@ _MOST = 1 << 22
 
 @dataclass(frozen=True)
 class Taste:
-    """How much the search remembers; no taste is best throughout.
+    """How the search goes about it, and how much it remembers.
 
     `heaviest`: of a hundred times, how often the heaviest is placed next, and not any. `gain` and
     `pair_gain`: of a buffer that yields, and of it and the one that it yields to. `kept`: of what
@@ -72,7 +72,10 @@ class Taste:
     kept: int
 
 
-TASTES = (Taste(40, 41, 61, 964), Taste(20, 30, 30, 974))
+QUICK = (Taste(70, 128, 61, 1024),)
+"""For attempts too short to go round in circles: what weighs more stays so."""
+PATIENT = (Taste(40, 41, 61, 964), Taste(20, 30, 30, 974))
+"""For long ones, which take turns: neither is the better one throughout."""
 
 
 class Climb:
@@ -82,8 +85,14 @@ class Climb:
     once it has been built.
     """
 
-    def __init__(self, conflicts: Conflicts, budget: int = 0, engine: bool = False) -> None:
-        self.budget = budget
+    def __init__(
+        self,
+        conflicts: Conflicts,
+        budget: int = 0,
+        engine: bool = False,
+        tastes: Sequence[Taste] = QUICK,
+    ) -> None:
+        self.budget, self._tastes = budget, tastes
         buffers = conflicts.buffers
         self._sizes = [b.size for b in buffers]
         self._alignments = [b.alignment for b in buffers]
@@ -128,7 +137,8 @@ class Climb:
             return None
         granted = max(0, min(effort, self.budget))
         climbed = self._climbed if self._engine is None else self._compiled
-        found, left = climbed(capacity, start, granted, seed, TASTES[seed % len(TASTES)])
+        taste = self._tastes[seed % len(self._tastes)]
+        found, left = climbed(capacity, start, granted, seed, taste)
         self.budget -= granted - left
         return found
 

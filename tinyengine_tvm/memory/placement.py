@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from . import beam
 from .bound import bound_of
 from .buffer import NEVER, Buffer, Conflicts, Separation, Together, disjoint
-from .climb import Climb
+from .climb import PATIENT, QUICK, Climb
 from .exact import BudgetExhausted, Search
 from .greedy import end, fit, orders
 
@@ -124,7 +124,8 @@ def improved(conflicts: Conflicts, start: Greedy, budget: int) -> Placement:
     large = budget >= LARGE_FROM
     slow = most_slow = min(budget, _SLOW) if large else budget
     # Mostly the bound is met by then, and its tables aren't needed.
-    climb = Climb(conflicts, engine=True) if size > bound else None
+    tastes = PATIENT if large else QUICK
+    climb = Climb(conflicts, engine=True, tastes=tastes) if size > bound else None
     most = (_CLIMB_LARGE if large else _CLIMB) * count * count
     schedule = _LARGE if large else _EASY if wide is None else _HARD
     for turn, (search, share) in enumerate(schedule):
