@@ -30,13 +30,26 @@ from tinynas.project import Project, Settings
 from tinynas.space import Genome
 from tinynas.space.mobilenet import mobilenets
 from tinynas.steps.evolve import Evolve, within
-from tinynas.steps.finish import Finisher
+from tinynas.steps.finish import Finish
+from tinynas.steps.seeds import Job, finish_seeds
 from tinynas.steps.train import load_supernet
-from tinynas.training.network import StaticNetwork
 
 BUDGETS = ("8kB/32kB", "16kB/64kB", "32kB/256kB")
 ROWS = ("tinynas", "scratch", "mobilenet", "tflm", "random", "macs", "weights")
 RESOLUTIONS = (16, 20, 24, 28)
+
+
+def finishing(given: argparse.Namespace, scratch: bool = False) -> Finish:
+    """One recipe and one teacher for all rows."""
+    usual = default_finish()
+    return replace(
+        usual,
+        recipe=replace(usual.recipe, epochs=given.epochs),
+        scratch=scratch,
+        teaching=replace(usual.teaching, count=given.teachers),
+        teacher=given.teacher or given.output / "teacher.pt",
+        erase=given.erase,
+    )
 
 
 def searched(row: str, folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -> Any:
@@ -56,14 +69,12 @@ def searched(row: str, folder: Path, budget: str, data: DataSet, given: argparse
         method="random" if row == "random" else "evolution",
         aim=row if row in ("macs", "weights") else "accuracy",  # type: ignore[arg-type]
     )
-    finish = default_finish()
-    finish = replace(
-        finish,
-        recipe=replace(finish.recipe, epochs=given.epochs),
-        scratch=row == "scratch",
-        teacher=given.output / "teacher.pt",
+    options = Options(
+        evolve=Evolve(plan, workers=given.workers),
+        finish=finishing(given, row == "scratch"),
+        seeds=given.seeds,
+        workers=given.workers,
     )
-    options = Options(evolve=Evolve(plan, workers=given.workers), finish=finish, seeds=given.seeds)
     say = lambda text: print(f"{budget} {row}: {text}", file=sys.stderr, flush=True)  # noqa: E731
     search = Search(Project.open(folder, settings), data, options, say)
     if row == "scratch":
@@ -87,20 +98,15 @@ def plain(folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -
     found = [a for _, a in mobilenets(channels, RESOLUTIONS, len(data.classes))]
     costs = hardware.judge(found)
     fitting = [a for a, c in zip(found, costs, strict=True) if within(c, settings.budget)]
-    finish = replace(default_finish(), teacher=given.output / "teacher.pt")
     runs: list[dict[str, Any]] = []
+    supernet = load_supernet(given.supernet, data)
     for architecture in sorted(fitting, key=lambda a: a.macs, reverse=True):
         try:
             hardware.confirm(architecture, settings.budget)
         except BudgetError:
             continue
-        finisher = Finisher(project, data, load_supernet(given.supernet, data), say=print)
-        for seed in range(given.seeds):
-            options = replace(finish, recipe=replace(finish.recipe, epochs=given.epochs, seed=seed))
-            torch.manual_seed(seed)
-            network = StaticNetwork(architecture)
-            where = project.path(f"finish/seed{seed}")
-            runs.append(finisher.finish(architecture, network, options, where, "net"))
+        job = Job(project, data, supernet, architecture, finishing(given), "finish")
+        runs = finish_seeds(job, range(given.seeds), print, given.workers)
         break
     if not runs:
         return None
@@ -131,6 +137,9 @@ def main() -> int:
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=15, help="of the finish")
+    parser.add_argument("--teacher", type=Path, help="what the teacher says, of an earlier run")
+    parser.add_argument("--teachers", type=int, default=1)
+    parser.add_argument("--erase", type=float, default=None)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)

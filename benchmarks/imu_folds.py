@@ -48,7 +48,10 @@ def main() -> int:
             finish,
             refit=True,
             recipe=replace(finish.recipe, epochs=given.tune_epochs),
-            teaching=replace(finish.teaching, epochs=given.tune_epochs),
+            teaching=replace(
+                finish.teaching,
+                recipe=replace(finish.teaching.recipe, epochs=given.tune_epochs),
+            ),
         ),
         seeds=given.seeds,
         name="imu",

@@ -4,27 +4,26 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .budget import Budget
 from .data import DataSet, check
-from .errors import NasError
 from .hardware import MODELS, Hardware
 from .project import Project, Settings
 from .report.document import write_report
 from .space import Genome, Space
 from .steps.choose import Choose, choose, space_of
 from .steps.evolve import Evolve, evolve_winner
-from .steps.finish import Finish, Finisher
+from .steps.finish import Finish
+from .steps.seeds import Job, finish_seeds
 from .steps.train import Train, load_supernet, train_supernet
 from .supernet import SuperNet
 from .training.loop import Epoch, Recipe
+from .workers import Say
 
 FINISH = "finish.json"
-Say = Callable[[str], None]
 
 
 def default_train() -> Train:
@@ -39,7 +38,7 @@ def default_finish() -> Finish:
 class Options:
     """Of all steps. `seeds`: how often the winner is finished, with the seeds 0, 1, ...
 
-    `space`: instead of the data set's default.
+    `workers`: processes that train them side by side. `space`: instead of the data set's default.
     """
 
     choose: Choose = field(default_factory=Choose)
@@ -47,6 +46,7 @@ class Options:
     evolve: Evolve = field(default_factory=Evolve)
     finish: Finish = field(default_factory=default_finish)
     seeds: int = 1
+    workers: int = 1
     space: Space | None = None
     name: str = "net"
 
@@ -129,20 +129,19 @@ class Search:
 
     def finish_genome(self, genome: Genome, record: str, folder: str) -> dict[str, Any]:
         """As `finish`, of any network of the supernet, into a record and folder of its own."""
-        supernet = self.train()
-        refit = self.options.finish.refit
-        data = self.data.refitted() if refit else self.data
-        finisher = Finisher(self.project, data, supernet, self.options.train.device, self.say)
-        runs = []
-        for seed in range(self.options.seeds):
-            part = f"{folder}/seed{seed}/result.json"
-            run = self._known(part, seed)
-            if run is None:
-                run = self._finished(
-                    finisher, supernet, genome, seed, self.project.path(part).parent
-                )
-                self.project.write(part, run)
-            runs.append(run)
+        options = self.options
+        refit = options.finish.refit
+        job = Job(
+            self.project,
+            self.data.refitted() if refit else self.data,
+            self.train(),
+            genome,
+            options.finish,
+            folder,
+            options.name,
+            options.train.device,
+        )
+        runs = finish_seeds(job, range(options.seeds), self.say, options.workers)
         accuracies = [run["test"]["device"] for run in runs]
         # Of what was trained on, no seed is the better one.
         best = 0 if refit else max(range(len(runs)), key=lambda i: runs[i]["validation"]["int8"])
@@ -157,32 +156,6 @@ class Search:
         }
         self.project.write(record, result)
         return result
-
-    def _finish_options(self, seed: int) -> Finish:
-        options = self.options.finish
-        return replace(options, recipe=replace(options.recipe, seed=seed))
-
-    def _known(self, part: str, seed: int) -> dict[str, Any] | None:
-        """What an earlier call gave for a seed.
-
-        Raises:
-            NasError: its options were others.
-        """
-        run = self.project.read(part)
-        if run is not None and run.get("options") != self._finish_options(seed).to_json():
-            raise NasError(
-                f"'{self.project.path(part)}' was finished with other options; give them as they "
-                "were, or delete it"
-            )
-        return run
-
-    def _finished(
-        self, finisher: Finisher, supernet: SuperNet, genome: Genome, seed: int, folder: Path
-    ) -> dict[str, Any]:
-        options = self._finish_options(seed)
-        architecture = supernet.space.architecture(genome)
-        network = finisher.start(genome, options)
-        return finisher.finish(architecture, network, options, folder, self.options.name)
 
 
 def search(

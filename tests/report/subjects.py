@@ -230,7 +230,12 @@ def search_folder(folder: Path, finished: bool = True) -> Path:
             "test": {"float": 0.9055, "int8": 0.9044, "device": 0.9033},
             "quantisation_aware": False,
             "device": device,
-            "options": {"recipe": {"epochs": 15}, "teaching": {"epochs": 7}, "refit": False},
+            "options": {
+                "recipe": {"epochs": 15},
+                "teaching": {"kind": "largest", "count": 2, "recipe": {"epochs": 7}},
+                "erase": 0.25,
+                "refit": False,
+            },
         }
         files["finish"] = {
             "runs": [run],

@@ -345,5 +345,6 @@ def test_a_search_says_how_to_do_it_again(tmp_path: Path) -> None:
     facts = search_facts(subjects.search_folder(tmp_path / "nas"))
     assert facts["command"] == (
         "tinynas search --task fashion-mnist --target cortex-m4 --sram 32kB --flash 9kB "
-        f"--tune-epochs 15 --teacher-epochs 7 --seeds {len(facts['runs'])} -o build/fashion-mnist"
+        "--tune-epochs 15 --teacher-kind largest --teachers 2 --teacher-epochs 7 --erase 0.25 "
+        f"--seeds {len(facts['runs'])} -o build/fashion-mnist"
     )

@@ -25,6 +25,7 @@ from tinynas import Budget, NasError  # noqa: E402
 from tinynas.data import DataSet, Split, load  # noqa: E402
 from tinynas.evolve.evolution import Options as Evolution  # noqa: E402
 from tinynas.evolve.search import Plan  # noqa: E402
+from tinynas.finish.teacher import Teaching  # noqa: E402
 from tinynas.pipeline import Options, Search  # noqa: E402
 from tinynas.project import Project, Settings  # noqa: E402
 from tinynas.space import Genome  # noqa: E402
@@ -43,7 +44,9 @@ OPTIONS = Options(
         samples=40,
         calibration=60,
     ),
-    finish=Finish(Recipe(2, batch=32, rate=0.05), teaching=Recipe(2, batch=32, rate=0.05)),
+    finish=Finish(
+        Recipe(2, batch=32, rate=0.05), teaching=Teaching(Recipe(2, batch=32, rate=0.05))
+    ),
     seeds=2,
     space=PLAIN,
 )
@@ -172,6 +175,21 @@ def test_refit_trains_on_the_validation_split_too(
     assert found["chosen"] == 0 and found["model"].startswith("finish/seed0/")
     assert found["genome"] == before["genome"]
     assert "validation split was trained on" in (tmp_path / "report.md").read_text()
+
+
+def test_seeds_side_by_side_are_the_same_seeds(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, alone = whole
+    for name in ("settings.json", "space.json", "supernet.pt", "evolve.json", "scores.json"):
+        shutil.copy(folder / name, tmp_path / name)
+    said: list[str] = []
+    together = searched(tmp_path, said.append, replace(OPTIONS, workers=2))
+    assert timeless(json.loads(json.dumps(together))) == timeless(json.loads(json.dumps(alone)))
+    model = together["model"]
+    assert (tmp_path / model).read_bytes() == (folder / model).read_bytes()
+    # Their processes are heard in this one.
+    assert {text.partition(",")[0] for text in said} >= {"teacher 0", "seed 0", "seed 1"}
 
 
 def test_a_finished_search_does_nothing(whole: tuple[Path, dict[str, Any]]) -> None:

@@ -55,7 +55,7 @@ DeviceOption = Annotated[
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Of torch, on a CPU.")]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", min=1, help="Processes that score sub-nets.")
+    int, typer.Option("--workers", min=1, help="Processes that share the work.")
 ]
 SchedulerOption = Annotated[
     str | None,
@@ -85,6 +85,13 @@ class Aim(str, Enum):
     ACCURACY = "accuracy"
     MACS = "macs"
     WEIGHTS = "weights"
+
+
+class TeacherKind(str, Enum):
+    """Who teaches the winner."""
+
+    RESIDUAL = "residual"
+    LARGEST = "largest"
 
 
 # Of single steps.
@@ -137,7 +144,18 @@ TeacherOption = Annotated[
     typer.Option("--teacher", metavar="FILE", help="What the teacher says: read, or written."),
 ]
 TeachingOption = Annotated[
-    int, typer.Option("--teacher-epochs", min=0, help="Of training the largest network as teacher.")
+    int, typer.Option("--teacher-epochs", min=0, help="Of training each teacher.")
+]
+TeachersOption = Annotated[
+    int, typer.Option("--teachers", min=1, help="How many teach together, as an ensemble.")
+]
+TeacherKindOption = Annotated[
+    TeacherKind,
+    typer.Option("--teacher-kind", help="A residual network, or the supernet's largest."),
+]
+EraseOption = Annotated[
+    float | None,
+    typer.Option("--erase", min=0, max=1, help="Part of the images that a rectangle of is noise."),
 ]
 RefitOption = Annotated[
     bool,

@@ -179,21 +179,36 @@ def finish(
     seeds: o.SeedsOption = 1,
     scratch: o.ScratchOption = False,
     teacher: o.TeacherOption = None,
+    teacher_kind: o.TeacherKindOption = o.TeacherKind.RESIDUAL,
+    teachers: o.TeachersOption = 1,
     teacher_epochs: o.TeachingOption = 15,
+    erase: o.EraseOption = None,
     refit: o.RefitOption = False,
     test_samples: o.TestOption = None,
     name: o.NameOption = "net",
     device: o.DeviceOption = "auto",
     threads: o.ThreadsOption = 1,
+    workers: o.WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Step 4: fine-tune the winner, quantise it, compile it, run the test set on the board."""
     from ..pipeline import Options
 
     options = Options(
-        finish=_finish(epochs, rate, batch, scratch, teacher, teacher_epochs, refit, test_samples),
+        finish=_finish(
+            epochs,
+            rate,
+            batch,
+            scratch,
+            teacher,
+            _teaching(teacher_kind, teachers, teacher_epochs),
+            erase,
+            refit,
+            test_samples,
+        ),
         train=_device(device),
         seeds=seeds,
+        workers=workers,
         name=name,
     )
     search = _search(output, _given(supernet=supernet), options, threads, quiet=as_json)
@@ -215,7 +230,10 @@ def search(
     epochs: o.EpochsOption = 20,
     tune_epochs: o.TuneOption = 15,
     teacher: o.TeacherOption = None,
+    teacher_kind: o.TeacherKindOption = o.TeacherKind.RESIDUAL,
+    teachers: o.TeachersOption = 1,
     teacher_epochs: o.TeachingOption = 15,
+    erase: o.EraseOption = None,
     refit: o.RefitOption = False,
     test_samples: o.TestOption = None,
     measured: o.MeasuredOption = 100,
@@ -251,11 +269,13 @@ def search(
         finish=_finish(
             tune_epochs,
             teacher=teacher,
-            teacher_epochs=teacher_epochs,
+            teaching=_teaching(teacher_kind, teachers, teacher_epochs),
+            erase=erase,
             refit=refit,
             samples=test_samples,
         ),
         seeds=seeds,
+        workers=workers,
         name=name,
     )
     given = _given(
@@ -322,7 +342,8 @@ def _finish(
     batch: int = 128,
     scratch: bool = False,
     teacher: Path | None = None,
-    teacher_epochs: int = 15,
+    teaching: Any = None,
+    erase: float | None = None,
     refit: bool = False,
     samples: int | None = None,
 ) -> Any:
@@ -332,16 +353,25 @@ def _finish(
 
     default = default_finish()
     recipe = replace(default.recipe, epochs=epochs, rate=rate, batch=batch)
-    teaching = replace(default.teaching, epochs=teacher_epochs)
     return replace(
         default,
         recipe=recipe,
         scratch=scratch,
-        teaching=teaching,
+        teaching=teaching or default.teaching,
         teacher=teacher,
+        erase=erase,
         refit=refit,
         samples=samples,
     )
+
+
+def _teaching(kind: o.TeacherKind, count: int, epochs: int) -> Any:
+    from dataclasses import replace
+
+    from ..finish.teacher import teaching
+
+    default = teaching(kind.value)
+    return replace(default, count=count, recipe=replace(default.recipe, epochs=epochs))
 
 
 def _device(device: str) -> Any:

@@ -8,7 +8,6 @@ travels with the task as bytes, and is unpacked once per process.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -100,12 +99,6 @@ class Accuracy:
             if self._on_scores is not None:
                 self._on_scores(self.known)
         return [self.known[genome] for genome in genomes]
-
-
-def quiet_worker() -> None:
-    """What a process of a pool does first: it's one of several, so it takes one thread."""
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    torch.set_num_threads(1)
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ class Student:
     """The step of the training loop: learns from labels and from a teacher's logits.
 
     `labels`: int64 [samples]. `taught`: float16 [views, samples, classes]; None for labels alone.
+    `mixed`: multiplies in bfloat16.
     """
 
     def __init__(
@@ -33,13 +34,15 @@ class Student:
         steps_per_epoch: int,
         distillation: Distillation,
         label_smoothing: float,
+        mixed: bool = False,
     ) -> None:
         self.network, self.labels, self.taught = network, labels, taught
         self.per_epoch, self.distillation = steps_per_epoch, distillation
-        self.smoothing = label_smoothing
+        self.smoothing, self.mixed = label_smoothing, mixed
 
     def __call__(self, x: torch.Tensor, indices: torch.Tensor, step: int) -> float:
-        logits = self.network(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
+            logits = self.network(x).float()
         loss = functional.cross_entropy(
             logits, self.labels[indices], label_smoothing=self.smoothing
         )

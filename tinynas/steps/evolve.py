@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 from tinyengine_tvm.errors import BudgetError
@@ -15,12 +12,13 @@ from tinyengine_tvm.errors import BudgetError
 from ..budget import Budget
 from ..data import DataSet
 from ..errors import NasError
-from ..evolve.accuracy import Accuracy, Score, quiet_worker
+from ..evolve.accuracy import Accuracy, Score
 from ..evolve.search import Found, Plan, search
 from ..hardware import Costs, Hardware
 from ..project import Project
 from ..space import Genome, Space
 from ..supernet import SuperNet
+from ..workers import executor
 
 RESULT = "evolve.json"
 SCORES = "scores.json"
@@ -78,14 +76,14 @@ def evolve_winner(
     front = options.front
     if front is not None and front not in FRONTS:
         raise NasError(f"no front of '{front}'; there are: {', '.join(FRONTS)}")
-    with _executor(options) as (executor, workers):
+    with executor(options.workers, options.scheduler) as (processes, workers):
         accuracy = Accuracy(
             supernet,
             data,
             samples=options.samples,
             calibration=options.calibration,
             seed=seed,
-            executor=executor,
+            executor=processes,
             workers=workers,
             on_scores=lambda scores: _write_scores(project, scores, options),
         )
@@ -163,32 +161,6 @@ def _facts(options: Evolve) -> dict[str, Any]:
     # Where the work was done makes no difference to what came out.
     del facts["workers"], facts["scheduler"]
     return facts
-
-
-def _executor(
-    options: Evolve,
-) -> AbstractContextManager[tuple[Executor | None, int]]:
-    if options.scheduler is not None:
-        from tinyengine_tvm.tune import cluster
-
-        return cluster(options.scheduler)
-    if options.workers == 1:
-        return nullcontext((None, 1))
-    return _Pool(options.workers)
-
-
-class _Pool(AbstractContextManager[tuple[Executor | None, int]]):
-    """Processes that were not forked: torch's threads don't survive that."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), quiet_worker)
-
-    def __enter__(self) -> tuple[Executor, int]:
-        return self.pool, self.workers
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
 
 
 def _write_scores(project: Project, scores: dict[Genome, Score], options: Evolve) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 from ..data import DataSet, Split
-from ..errors import NasError
 from ..finish.distil import Distillation, Student
 from ..finish.export import export_float, outputs_of, quantise
 from ..finish.measure import compile_for, measure
 from ..finish.qat import rounding
+from ..finish.teacher import Teachers, Teaching
 from ..project import Project
 from ..space import Architecture, Genome
 from ..supernet import SuperNet, recalibrate
 from ..supernet.train import resized
 from ..training.loading import Augmented, Views, logits_of, preparation
-from ..training.loop import Epoch, Recipe, Training, choose_device, restore, save
+from ..training.loop import Epoch, Recipe, Training, choose_device
 from ..training.network import StaticNetwork
 
 CALIBRATION = 1000
@@ -40,9 +40,10 @@ class Finish:
     gets; None for all. `refit`: the validation split, once it has made its choices, is trained on,
     too, and the first seed is the one that counts.
 
-    The teacher is the largest network of the supernet, trained alone by `teaching` first.
-    `teacher`: a file for what it says, which searches of one supernet can share; by default it's
-    in the search's folder.
+    Teachers are trained alone by `teaching` first. `teacher`: a file for what they say, which
+    searches of one data set can share; by default it's in the search's folder. `erase`: the
+    probability that a rectangle of an image is overwritten with noise, for teachers and students;
+    None for the data set's.
     """
 
     recipe: Recipe
@@ -51,8 +52,9 @@ class Finish:
     qat_rate: float = 0.005
     scratch: bool = False
     samples: int | None = None
-    teaching: Recipe = field(default_factory=lambda: Recipe(epochs=15, rate=0.05))
+    teaching: Teaching = field(default_factory=Teaching)
     teacher: Path | None = None
+    erase: float | None = None
     refit: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Finish:
 
 
 class Finisher:
-    """Finishes networks of one supernet; what the teacher says is computed once for all seeds."""
+    """Finishes networks of one supernet; what teachers say is computed once for all seeds."""
 
     def __init__(
         self,
@@ -104,46 +106,35 @@ class Finisher:
             return StaticNetwork(self.supernet.space.architecture(genome)).to(self.device)
         return self.calibrated(self.supernet.extract(genome))
 
-    def taught(self, views: Views, options: Finish) -> torch.Tensor:
-        """float16 [views, samples, classes]: the teacher's logits, kept in a file.
+    def teachers(self, options: Finish) -> Teachers:
+        return Teachers(
+            self._augmented(options),
+            options.teaching,
+            options.teacher or self.project.path("teacher.pt"),
+            self.device,
+            lambda: self.calibrated(self.supernet.extract(self.supernet.space.extreme(True))),
+            self.say,
+        )
 
-        Raises:
-            NasError: the file is another teacher's.
-        """
-        path = options.teacher or self.project.path("teacher.pt")
-        facts = {
-            "views": views.count,
-            "data": self.data.name,
-            "samples": len(self.data.train),
-            "recipe": asdict(options.teaching),
-        }
-        if path.exists():
-            content = restore(path, self.device)
-            if content["facts"] != facts:
-                raise NasError(
-                    f"'{path}' is of another teacher (its options differ); give them as they were, "
-                    "or another file"
-                )
-            logits: torch.Tensor = content["logits"]
-            return logits
-        path.parent.mkdir(parents=True, exist_ok=True)
-        teacher = self.calibrated(self.supernet.extract(self.supernet.space.extreme(True)))
-        if options.teaching.epochs:
-            self.fit("teacher", teacher, options.teaching, None, path.with_suffix(".training.pt"))
-        logits = views.logits(teacher)
-        accuracy = self.accuracy(teacher, "validation")
-        save(path, {"facts": facts, "validation": accuracy, "logits": logits})
-        return logits
+    def views(self, options: Finish) -> Views:
+        """What the teachers say something of."""
+        distillation = options.distillation or Distillation()
+        return Views(self._augmented(options), self.device, distillation.views)
+
+    def _augmented(self, options: Finish) -> DataSet:
+        if options.erase is None:
+            return self.data
+        return replace(self.data, augment=replace(self.data.augment, erase=options.erase))
 
     def fit(
         self,
         what: str,
         network: StaticNetwork,
         recipe: Recipe,
-        options: Finish | None,
+        options: Finish,
         checkpoint: Path,
     ) -> list[Epoch]:
-        """Trains a network in place; without options it has no teacher."""
+        """Trains a network in place."""
 
         def tell(epoch: Epoch) -> None:
             self.say(
@@ -152,11 +143,11 @@ class Finisher:
             )
 
         samples = len(self.data.train)
-        distillation = None if options is None else options.distillation
+        distillation = options.distillation
         taught, loader = None, None
-        if options is not None and distillation is not None:
-            views = Views(self.data, self.device, distillation.views)
-            taught, loader = self.taught(views, options), views
+        if distillation is not None:
+            loader = self.views(options)
+            taught = self.teachers(options).said(loader)
         step = Student(
             network,
             self.labels,
@@ -164,8 +155,10 @@ class Finisher:
             recipe.steps(samples) // recipe.epochs,
             distillation or Distillation(),
             recipe.label_smoothing,
+            # CPUs lose more by converting than they win where convolutions are depthwise.
+            mixed=self.device.type == "cuda",
         )
-        full = loader or Augmented(self.data, self.device, recipe.seed)
+        full = loader or Augmented(self._augmented(options), self.device, recipe.seed)
         resolution = network.architecture.input[2]
 
         def load(indices: torch.Tensor, epoch: int, number: int) -> torch.Tensor:
@@ -183,6 +176,7 @@ class Finisher:
             facts={
                 "architecture": network.architecture.to_json(),
                 "distillation": None if distillation is None else asdict(distillation),
+                "erase": options.erase,
             },
             on_epoch=tell,
         )

@@ -112,7 +112,11 @@ def _command(settings: Mapping[str, Any], finish: Mapping[str, Any] | None) -> s
     if finish is not None:
         options = finish["runs"][0]["options"]
         words_.append(f"--tune-epochs {options['recipe']['epochs']}")
-        words_.append(f"--teacher-epochs {options['teaching']['epochs']}")
+        teaching = options["teaching"]
+        words_.append(f"--teacher-kind {teaching['kind']} --teachers {teaching['count']}")
+        words_.append(f"--teacher-epochs {teaching['recipe']['epochs']}")
+        if options["erase"] is not None:
+            words_.append(f"--erase {options['erase']:g}")
         words_.append(f"--seeds {len(finish['runs'])}")
         words_ += ["--refit"] if options["refit"] else []
     return " ".join([*words_, f"-o build/{settings.get('task') or 'search'}"])
