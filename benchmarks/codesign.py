@@ -46,7 +46,11 @@ def finishing(given: argparse.Namespace, scratch: bool = False) -> Finish:
         usual,
         recipe=replace(usual.recipe, epochs=given.epochs),
         scratch=scratch,
-        teaching=replace(usual.teaching, count=given.teachers),
+        teaching=replace(
+            usual.teaching,
+            count=given.teachers,
+            recipe=replace(usual.teaching.recipe, epochs=given.teacher_epochs),
+        ),
         teacher=given.teacher or given.output / "teacher.pt",
         erase=given.erase,
     )
@@ -139,6 +143,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=15, help="of the finish")
     parser.add_argument("--teacher", type=Path, help="what the teacher says, of an earlier run")
     parser.add_argument("--teachers", type=int, default=1)
+    parser.add_argument("--teacher-epochs", type=int, default=15)
     parser.add_argument("--erase", type=float, default=None)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()

@@ -45,6 +45,13 @@ SPACES = (
         (64, 100, 128),
         dimensions=1,
     ),
+    Space(
+        3,
+        10,
+        tuple(Stage(width, 2, squeeze=True) for width in (16, 24, 40)),
+        (0.5, 0.75, 1.0),
+        (20, 28, 32, 40),
+    ),
 )
 LARGE = Space(
     3,

@@ -42,7 +42,6 @@ PLAIN = Space(
     resolutions=(16,),
     stem=8,
 )
-"""Without squeeze-and-excite, whose cost the twin of the planner doesn't know."""
 
 SPACES = {
     "grey": Space(
@@ -62,6 +61,7 @@ SPACES = {
         6, 7, (Stage(16, 2), Stage(24, 2), Stage(40, 2)), (0.5, 1.0), (64, 101, 128), dimensions=1
     ),
     "fashion": default_space(1, 28, 10, 2),
+    "attention": default_space(3, 32, 10, 2, squeeze=True),
 }
 
 

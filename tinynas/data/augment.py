@@ -27,6 +27,7 @@ def augmented(
         return erased(batch, augmentation.erase, generator)
     if augmentation.kind == "windows":
         batch = moved_in_time(batch, augmentation.shift, generator)
+        batch = stretched(batch, augmentation.stretch, generator)
         return scaled(batch, augmentation.scaling, augmentation.jitter, generator)
     return batch
 
@@ -98,6 +99,24 @@ def moved_in_time(batch: torch.Tensor, share: float, generator: torch.Generator)
     places = torch.arange(samples, device=batch.device) + offset[:, None]
     places = places.clamp(0, samples - 1)[:, None, None, :]
     return batch.gather(3, places.expand_as(batch))
+
+
+def stretched(batch: torch.Tensor, spread: float, generator: torch.Generator) -> torch.Tensor:
+    """Every window as if done slower or faster, about its middle; its edge values fill gaps.
+
+    The logarithm of the speed has the standard deviation `spread`. Linear between samples.
+    """
+    if not spread:
+        return batch
+    samples = batch.shape[3]
+    speed = torch.exp(spread * normal((len(batch), 1), batch, generator))
+    middle = (samples - 1) / 2
+    places = (torch.arange(samples, device=batch.device) - middle) * speed + middle
+    places = places.clamp(0, samples - 1)
+    before = places.floor().long().clamp(max=samples - 2)
+    part = (places - before)[:, None, None, :]
+    before = before[:, None, None, :].expand_as(batch)
+    return batch.gather(3, before) * (1 - part) + batch.gather(3, before + 1) * part
 
 
 def scaled(

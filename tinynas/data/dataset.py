@@ -48,6 +48,7 @@ class Augmentation:
         erase: the probability that a rectangle is overwritten with noise. Images only.
         turn: standard deviation in degrees of the angle that the sensor is turned by; the channels
             are vectors of three. Windows only.
+        stretch: standard deviation of the logarithm of the speed. Windows only.
         scaling: standard deviation of the factor of each channel. Windows only.
         jitter: standard deviation of added noise, in standard deviations of the channel. Windows
             only.
@@ -58,6 +59,7 @@ class Augmentation:
     mirror: bool = False
     erase: float = 0.0
     turn: float = 0.0
+    stretch: float = 0.0
     scaling: float = 0.0
     jitter: float = 0.0
 

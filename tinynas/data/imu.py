@@ -24,7 +24,7 @@ CURE = (
     "install it with `pip install 'tinyengine-tvm[imu]'`, or give the path of seglearn's wheel "
     "(`pip download --no-deps seglearn`) or of its watch_dataset.npy"
 )
-AUGMENTATION = Augmentation("windows", shift=0.1, turn=15.0, scaling=0.1, jitter=0.05)
+AUGMENTATION = Augmentation("windows", shift=0.1, stretch=0.1, turn=15.0, scaling=0.1, jitter=0.05)
 TEST_SUBJECTS = 2
 
 

@@ -25,17 +25,20 @@ def _bytes(shape: tuple[int, int, int]) -> int:
     return math.prod(shape)
 
 
-def _operands(architecture: Architecture) -> Iterator[tuple[Layer, int, int]]:
-    """Each layer, the value that it reads, and the one that its block reads, as numbers.
+def _operands(architecture: Architecture) -> Iterator[tuple[Layer, list[int]]]:
+    """Each layer, and the values that it reads as numbers: the one before it, and maybe an older.
 
     0 is the network's input, n the output of layer n - 1.
     """
-    entry, block = 0, ""
+    entry, wide, block = 0, 0, ""
     for index, layer in enumerate(architecture.layers()):
         name = layer.name.rpartition(".")[0]
         if name != block:
             block, entry = name, index
-        yield layer, index, entry
+        older = {"add": [entry], "scale": [wide]}.get(layer.kind, [])
+        yield layer, [index, *older]
+        if layer.kind == "depthwise":
+            wide = index + 1
 
 
 def tflm_arena(architecture: Architecture, pointer: int = 4) -> int:
@@ -44,17 +47,17 @@ def tflm_arena(architecture: Architecture, pointer: int = 4) -> int:
     Activations have 16-byte alignment, nothing overlaps, and each tensor, the largest first, goes
     into the first gap (its GreedyMemoryPlanner). Beside them lie what it keeps for each tensor and
     operator, and 8 bytes for each channel of weights; these were calibrated on its Python package,
-    where pointers take 8 bytes, and are scaled to `pointer` bytes. Kernels with scratch of their
+    where pointers take 8 bytes, and are scaled to `pointer` bytes. Squeeze-and-excite wasn't: its
+    product is taken for an addition. Kernels with scratch of their
     own (CMSIS-NN) take more.
     """
     shapes = [architecture.input]
     last = [0]
     weighted = channels = adds = 0
-    for layer, index, entry in _operands(architecture):
-        last[index] = index
-        if layer.kind == "add":
-            last[entry] = index
-            adds += 1
+    for index, (layer, read) in enumerate(_operands(architecture)):
+        for value in read:
+            last[value] = index
+        adds += layer.kind in ("add", "scale")
         shapes.append(layer.outputs)
         last.append(index)
         weighted += layer.biases > 0
@@ -81,20 +84,14 @@ def tinyengine_peak(architecture: Architecture) -> int:
     channel; what a residual adds later is kept. As TinyEngine of MCUNet (NeurIPS 2020), without
     its buffers for im2col.
     """
-    kept = {entry for layer, _, entry in _operands(architecture) if layer.kind == "add"}
+    operands = list(_operands(architecture))
+    last = {value: index for index, (_, read) in enumerate(operands) for value in read}
+    sizes = [_bytes(architecture.input), *(_bytes(layer.outputs) for layer, _ in operands)]
     peak = 0
-    for layer, index, entry in _operands(architecture):
+    for index, (layer, _) in enumerate(operands):
         x, y = _bytes(layer.inputs), _bytes(layer.outputs)
         if layer.kind == "depthwise":
             x, y = max(x, y), layer.outputs[1] * layer.outputs[2]
-        waiting = 0
-        if layer.name.startswith("blocks.") and entry in kept and entry != index:
-            waiting = _entry_bytes(architecture, entry)
+        waiting = sum(sizes[value] for value in range(index) if last[value] >= index)
         peak = max(peak, x + y + waiting)
     return peak
-
-
-def _entry_bytes(architecture: Architecture, value: int) -> int:
-    if value == 0:
-        return _bytes(architecture.input)
-    return _bytes(list(architecture.layers())[value - 1].outputs)

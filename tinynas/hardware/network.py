@@ -19,8 +19,8 @@ import numpy as np
 from tinyengine_tvm import network as L
 from tinyengine_tvm.network import Network, Quantisation, Tensor
 
-from ..errors import NasError
 from ..space import Architecture, Layer
+from ..space.architecture import WITHOUT_WEIGHTS
 
 _PIXEL = Quantisation(1 / 255, -128)
 """Inputs between 0 and 1."""
@@ -29,6 +29,9 @@ _LINEAR = Quantisation(0.0311, 3)
 _SUM = Quantisation(0.0437, -5)
 _POOLED = {_RELU: Quantisation(0.0089, -128), _LINEAR: Quantisation(0.0173, 9)}
 _LOGITS = Quantisation(0.0951, 7)
+_SCALED = Quantisation(0.0163, -128)
+_HARD_SIGMOID = ("dequantize", "multiply", "add", "clip", "quantize")
+"""In TVM's words, as the importer has it."""
 
 
 def network_of(architecture: Architecture) -> Network:
@@ -37,8 +40,6 @@ def network_of(architecture: Architecture) -> Network:
     It's the network of the QDQ model that `tinynas` exports, imported with interface int8: input
     int8 [1, channels, height, width], weights quantised per channel, relus part of the range.
 
-    Raises:
-        NasError: squeeze-and-excite blocks, whose cost isn't known without compiling them.
     """
     outline, facts = outline_of(architecture)
     return outline.with_layers(weighted(*pair) for pair in zip(outline.layers, facts, strict=True))
@@ -60,11 +61,7 @@ where it has no numbers."""
 
 
 def outline_of(architecture: Architecture) -> tuple[Network, list[Key]]:
-    """The network with weights that have a shape and no memory of their own, and its layers' keys.
-
-    Raises:
-        NasError: as `network_of`.
-    """
+    """The network with weights that have a shape and no memory, and its layers' keys."""
     tensors: dict[str, Tensor] = {}
     layers: list[L.Layer] = []
     keys: list[Key] = []
@@ -79,12 +76,13 @@ def outline_of(architecture: Architecture) -> tuple[Network, list[Key]]:
     layers.append(_turned(architecture, x, turned))
     keys.append((None, _PIXEL, _PIXEL))
     x, entry, block, given = turned, turned, "", _PIXEL
+    wide = x
     for layer in architecture.layers():
         how = _output(layer, given)
         name = layer.name.rpartition(".")[0]
         if name != block:
             block, entry = name, x
-        inputs = (x, entry) if layer.kind == "add" else (x,)
+        inputs = {"add": (x, entry), "scale": (wide, x)}.get(layer.kind, (x,))
         depth, height, width = layer.outputs
         shape: tuple[int, ...] = (1, height, width, depth)
         if layer.kind == "dense":
@@ -98,6 +96,8 @@ def outline_of(architecture: Architecture) -> tuple[Network, list[Key]]:
         layers.append(_named(_outline(like), x, inputs))
         keys.append((like, given, how))
         given = how
+        if layer.kind == "depthwise":
+            wide = x
     network = Network(
         "net", "onnx", tensors, tuple(layers), ("input",), (x,), {"input": "input", x: x}
     )
@@ -106,12 +106,12 @@ def outline_of(architecture: Architecture) -> tuple[Network, list[Key]]:
 
 def _output(layer: Layer, given: Quantisation) -> Quantisation:
     """The quantisation of a layer's output."""
-    if layer.kind in ("squeeze", "excite"):
-        raise NasError(
-            "the cost of squeeze-and-excite blocks isn't modelled; search a space without them"
-        )
     if layer.kind == "add":
         return _SUM
+    if layer.kind == "gate":
+        return _PIXEL
+    if layer.kind == "scale":
+        return _SCALED
     if layer.kind == "pool":
         return _POOLED[_RELU if given == _RELU else _LINEAR]
     if layer.kind == "dense":
@@ -141,6 +141,10 @@ def _outline(layer: Shape) -> L.Layer:
         return L.Add("", (), "")
     if layer.kind == "pool":
         return L.Mean("", (), "", (1, 2))
+    if layer.kind == "scale":
+        return L.Mul("", (), "")
+    if layer.kind == "gate":
+        return L.Lookup("", (), "", table=_hard_sigmoid(), operators=_HARD_SIGMOID)
     depth, channels = layer.inputs[0], layer.outputs[0]
     each = np.broadcast_to(np.float32(1), channels), np.broadcast_to(np.int32(0), channels)
 
@@ -159,9 +163,17 @@ def _outline(layer: Shape) -> L.Layer:
     return L.Conv2D("", (), "", weight(channels, *layer.kernel, depth), *each, **how)
 
 
+@lru_cache
+def _hard_sigmoid() -> np.ndarray:
+    """int8 [256]: of values quantised as _LINEAR, in quantisation _PIXEL."""
+    real = (np.arange(-128, 128) - _LINEAR.zero_point) * _LINEAR.scale
+    stored = np.rint(np.clip(real / 6 + 0.5, 0, 1) / _PIXEL.scale) + _PIXEL.zero_point
+    return stored.clip(-128, 127).astype(np.int8)
+
+
 def weighted(layer: L.Layer, key: Key) -> L.Layer:
     """A layer of an outline with its nominal weights."""
-    if key[0] is None or key[0].kind in ("add", "pool"):
+    if key[0] is None or key[0].kind in WITHOUT_WEIGHTS:
         return layer
     # Sizes of the feature map don't matter to weights.
     kind, inputs, outputs, kernel, _ = key[0]

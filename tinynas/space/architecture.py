@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["conv", "depthwise", "pointwise", "add", "pool", "squeeze", "excite", "dense"]
+Kind = Literal[
+    "conv", "depthwise", "pointwise", "add", "pool", "squeeze", "excite", "gate", "scale", "dense"
+]
+WITHOUT_WEIGHTS = ("add", "pool", "gate", "scale")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,9 @@ class Block:
 class Layer:
     """One operator: `inputs` and `outputs` are (channels, height, width), batch left out.
 
-    `squeeze` and `excite` are the two dense layers of squeeze-and-excite on pooled values, `pool`
-    the average over the whole map.
+    `pool` is the average over the whole map. Squeeze-and-excite is five layers: `pool`, the two
+    dense layers `squeeze` and `excite`, the hard sigmoid `gate`, and `scale`, which multiplies what
+    was pooled by it.
     """
 
     name: str
@@ -50,13 +54,13 @@ class Layer:
         taps = self.kernel[0] * self.kernel[1]
         if self.kind == "depthwise":
             return self.outputs[0] * taps
-        if self.kind in ("add", "pool"):
+        if self.kind in WITHOUT_WEIGHTS:
             return 0
         return self.inputs[0] * self.outputs[0] * taps
 
     @property
     def biases(self) -> int:
-        return 0 if self.kind in ("add", "pool") else self.outputs[0]
+        return 0 if self.kind in WITHOUT_WEIGHTS else self.outputs[0]
 
     @property
     def macs(self) -> int:
@@ -110,8 +114,11 @@ class Architecture:
             yield Layer(f"{name}.depthwise", "depthwise", wide, shape, kernel, stride, True)
             if block.squeeze:
                 pooled, small = (block.expanded, 1, 1), (block.squeeze, 1, 1)
+                yield Layer(f"{name}.pool", "pool", shape, pooled)
                 yield Layer(f"{name}.squeeze", "squeeze", pooled, small, relu=True)
                 yield Layer(f"{name}.excite", "excite", small, pooled)
+                yield Layer(f"{name}.gate", "gate", pooled, pooled)
+                yield Layer(f"{name}.scale", "scale", shape, shape)
             wide, shape = shape, (block.width, *shape[1:])
             yield Layer(f"{name}.project", "pointwise", wide, shape)
             if shape == entry:

@@ -13,7 +13,7 @@ from tinynas.data.dataset import Augmentation  # noqa: E402
 
 EVERYTHING = (
     Augmentation("images", shift=0.1, mirror=True, erase=0.5),
-    Augmentation("windows", shift=0.1, scaling=0.1, jitter=0.05),
+    Augmentation("windows", shift=0.1, stretch=0.1, scaling=0.1, jitter=0.05),
 )
 
 
@@ -102,6 +102,21 @@ def test_windows_move_in_time_with_all_channels_together() -> None:
         places = np.clip(np.arange(20) + offset, 0, 19)
         np.testing.assert_array_equal(moved, sample[:, :, places])
     assert seen == set(range(-4, 5))
+
+
+def test_a_stretched_line_has_another_slope_about_the_same_middle() -> None:
+    samples = 9
+    line = torch.arange(float(samples)).expand(4000, 2, 1, samples)
+    found = augmented(line, Augmentation("windows", stretch=0.1), seeded(1))
+    middle = samples // 2
+    assert torch.equal(found[..., middle], line[..., middle])
+    assert torch.equal(found[:, 0], found[:, 1])
+    assert 0 <= found.min() <= found.max() <= samples - 1
+    # Away from the edges, where values would have to be made up.
+    speed = found[:, 0, 0, middle + 1] - found[:, 0, 0, middle]
+    torch.testing.assert_close(found[:, 0, 0, middle] - found[:, 0, 0, middle - 1], speed)
+    assert speed.log().std() == pytest.approx(0.1, rel=0.05)
+    assert speed.log().mean() == pytest.approx(0, abs=0.01)
 
 
 def test_scaling_and_jitter_have_the_stated_spread() -> None:
