@@ -116,10 +116,11 @@ class Finisher:
             self.say,
         )
 
-    def views(self, options: Finish) -> Views:
-        """What the teachers say something of."""
+    def views(self, options: Finish, epochs: int) -> Views:
+        """What the teachers say something of, for a training of so many epochs."""
         distillation = options.distillation or Distillation()
-        return Views(self._augmented(options), self.device, distillation.views)
+        count = min(distillation.views, epochs)
+        return Views(self._augmented(options), self.device, count)
 
     def _augmented(self, options: Finish) -> DataSet:
         if options.erase is None:
@@ -146,7 +147,7 @@ class Finisher:
         distillation = options.distillation
         taught, loader = None, None
         if distillation is not None:
-            loader = self.views(options)
+            loader = self.views(options, recipe.epochs)
             taught = self.teachers(options).said(loader)
         step = Student(
             network,

@@ -96,7 +96,8 @@ def _side_by_side(
 def _teach(job: Job, number: int, say: Say) -> None:
     """Leaves the file of one teacher."""
     finisher = job.finisher(say)
-    finisher.teachers(job.options).teach(number, finisher.views(job.options))
+    views = finisher.views(job.options, job.options.recipe.epochs)
+    finisher.teachers(job.options).teach(number, views)
 
 
 def _finish(job: Job, seed: int, say: Say, finisher: Finisher | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tinynas.data import DataSet, load  # noqa: E402
 from tinynas.finish.residual import SMALLEST, Residual  # noqa: E402
 from tinynas.finish.teacher import Teachers, Teaching, teaching  # noqa: E402
 from tinynas.training.loading import Views  # noqa: E402
-from tinynas.training.loop import Recipe, restore  # noqa: E402
+from tinynas.training.loop import Recipe, restore, save  # noqa: E402
 
 CPU = torch.device("cpu")
 TEACHING = Teaching(Recipe(6, batch=16, rate=0.1, label_smoothing=0.0), count=2, width=8)
@@ -99,6 +99,10 @@ def test_another_teachers_file_is_refused(data: DataSet, tmp_path: Path) -> None
     ):
         with pytest.raises(NasError, match=r"teacher\.pt' is of another teacher"):
             changed.teach(0, views)
+    # A checkpoint of something else altogether.
+    save(tmp_path / "supernet.pt", {"space": {}})
+    with pytest.raises(NasError, match=r"supernet\.pt' is of another teacher"):
+        teachers(data, tmp_path / "supernet.pt", []).teach(0, views)
     # How many there are is none of its own options.
     teachers(data, file, [], replace(TEACHING, count=1)).said(views)
 
@@ -106,3 +110,16 @@ def test_another_teachers_file_is_refused(data: DataSet, tmp_path: Path) -> None
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(NasError, match="no teacher 'wise'; there are: residual, largest"):
         teaching("wise")
+
+
+def test_more_views_come_from_the_same_teacher(data: DataSet, tmp_path: Path) -> None:
+    said: list[str] = []
+    few = teachers(data, tmp_path / "teacher.pt", said).teach(0, Views(data, CPU, 2))
+    said.clear()
+    many = teachers(data, tmp_path / "teacher.pt", said).teach(0, Views(data, CPU, 3))
+    assert torch.equal(many[:2], few)
+    # It isn't trained again.
+    assert not any("epoch" in text for text in said)
+    assert torch.equal(
+        teachers(data, tmp_path / "teacher.pt", said).teach(0, Views(data, CPU, 2)), few
+    )
