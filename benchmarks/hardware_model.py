@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures drawn networks on an emulated board, and fits what tinynas estimates code and time with.
 
-    python -m benchmarks.hardware_model measure --count 40 -o build/hardware.jsonl
+    python -m benchmarks.hardware_model measure -o build/hardware.jsonl
     python -m benchmarks.hardware_model fit build/hardware.jsonl
 
 `measure` compiles networks of several spaces, counts their layers' instructions and cycles (the
 cycle model of docs/cycle-model.md), and links them for the size of their code; it appends, and goes
-on after an interruption. `fit` takes every fourth network for the error that it reports, and the
+on after an interruption. `fit` takes every fifth network for the error that it reports, and the
 others for the coefficients; it writes tinynas/hardware/coefficients/<core>.json.
 """
 
@@ -62,6 +62,8 @@ LARGE = Space(
     first=8,
 )
 """Feature maps that the fast depthwise kernels are too narrow for."""
+HELD = 5
+"""One network of so many tells the error; no multiple of the number of spaces, which take turns."""
 
 
 def drawn(count: int) -> Iterator[Architecture]:
@@ -193,8 +195,8 @@ def errors(samples: list[Sample], core: str) -> dict[str, np.ndarray]:
 
 def fit(path: Path, core: str) -> None:
     samples = read(path)
-    held = samples[3::4]
-    kept = [s for i, s in enumerate(samples) if i % 4 != 3]
+    held = samples[HELD - 1 :: HELD]
+    kept = [s for i, s in enumerate(samples, 1) if i % HELD]
     twin = Twin(core)
     instructions, cycles = time_coefficients(kept, twin)
     facts = {
@@ -226,7 +228,7 @@ def main() -> None:
     parser.add_argument("--core", default="cortex-m4", choices=BOARDS)
     commands = parser.add_subparsers(dest="command", required=True)
     measuring = commands.add_parser("measure")
-    measuring.add_argument("--count", type=int, default=120)
+    measuring.add_argument("--count", type=int, default=140)
     measuring.add_argument("-o", type=Path, default=Path("build/hardware.jsonl"))
     fitting = commands.add_parser("fit")
     fitting.add_argument("path", type=Path)

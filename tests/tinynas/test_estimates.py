@@ -20,7 +20,7 @@ def board() -> str:
     return "mps2-an386"
 
 
-@pytest.mark.parametrize("space", ["grey", "colour", "sensor"])
+@pytest.mark.parametrize("space", ["grey", "colour", "sensor", "attention"])
 def test_code_and_time_are_nearly_what_is_counted(space: str, board: str) -> None:
     # None of those that the coefficients are fitted to.
     (architecture,) = drawn(space, 1, seed=77)

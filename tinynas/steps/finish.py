@@ -116,10 +116,10 @@ class Finisher:
             self.say,
         )
 
-    def views(self, options: Finish, epochs: int) -> Views:
-        """What the teachers say something of, for a training of so many epochs."""
+    def views(self, options: Finish) -> Views:
+        """What the teachers say something of; no more than there are epochs."""
         distillation = options.distillation or Distillation()
-        count = min(distillation.views, epochs)
+        count = min(distillation.views, options.recipe.epochs or options.qat_epochs)
         return Views(self._augmented(options), self.device, count)
 
     def _augmented(self, options: Finish) -> DataSet:
@@ -147,7 +147,7 @@ class Finisher:
         distillation = options.distillation
         taught, loader = None, None
         if distillation is not None:
-            loader = self.views(options, recipe.epochs)
+            loader = self.views(options)
             taught = self.teachers(options).said(loader)
         step = Student(
             network,

@@ -96,7 +96,7 @@ def _side_by_side(
 def _teach(job: Job, number: int, say: Say) -> None:
     """Leaves the file of one teacher."""
     finisher = job.finisher(say)
-    views = finisher.views(job.options, job.options.recipe.epochs)
+    views = finisher.views(job.options)
     finisher.teachers(job.options).teach(number, views)
 
 
