@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,9 +30,11 @@ from tinynas.finish.teacher import Teaching  # noqa: E402
 from tinynas.pipeline import Options, Search  # noqa: E402
 from tinynas.project import Project, Settings  # noqa: E402
 from tinynas.space import Genome  # noqa: E402
+from tinynas.steps import seeds  # noqa: E402
 from tinynas.steps.choose import Choose  # noqa: E402
 from tinynas.steps.evolve import Evolve  # noqa: E402
 from tinynas.steps.finish import Finish  # noqa: E402
+from tinynas.steps.seeds import Job  # noqa: E402
 from tinynas.steps.train import Train  # noqa: E402
 from tinynas.training.loop import Recipe  # noqa: E402
 
@@ -77,6 +80,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
         pytest.skip("the board's tools are missing")
     folder = tmp_path_factory.mktemp("search") / "whole"
     return folder, searched(folder)
+
+
+def copy_unfinished(folder: Path, to: Path) -> None:
+    """A search that has its winner, and no more."""
+    for name in ("settings.json", "space.json", "supernet.pt", "evolve.json", "scores.json"):
+        shutil.copy(folder / name, to / name)
+
+
+def killed_while_training(job: Job, number: int, say: Any) -> None:
+    os._exit(9)
 
 
 def test_what_is_found_fits_and_works(whole: tuple[Path, dict[str, Any]]) -> None:
@@ -164,8 +177,7 @@ def test_refit_trains_on_the_validation_split_too(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, before = whole
-    for name in ("settings.json", "space.json", "supernet.pt", "evolve.json", "scores.json"):
-        shutil.copy(folder / name, tmp_path / name)
+    copy_unfinished(folder, tmp_path)
     options = replace(OPTIONS, finish=replace(OPTIONS.finish, refit=True))
     found = searched(tmp_path, options=options)
     data = small()
@@ -181,8 +193,7 @@ def test_seeds_side_by_side_are_the_same_seeds(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, alone = whole
-    for name in ("settings.json", "space.json", "supernet.pt", "evolve.json", "scores.json"):
-        shutil.copy(folder / name, tmp_path / name)
+    copy_unfinished(folder, tmp_path)
     said: list[str] = []
     together = searched(tmp_path, said.append, replace(OPTIONS, workers=2))
     assert timeless(json.loads(json.dumps(together))) == timeless(json.loads(json.dumps(alone)))
@@ -190,6 +201,17 @@ def test_seeds_side_by_side_are_the_same_seeds(
     assert (tmp_path / model).read_bytes() == (folder / model).read_bytes()
     # Their processes are heard in this one.
     assert {text.partition(",")[0] for text in said} >= {"teacher 0", "seed 0", "seed 1"}
+
+
+def test_a_killed_process_ends_in_one_line(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_unfinished(whole[0], tmp_path)
+    monkeypatch.setattr(seeds, "_teach", killed_while_training)
+    with pytest.raises(NasError, match=r"killed while it trained.*--workers 1") as caught:
+        searched(tmp_path, options=replace(OPTIONS, workers=2))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "finish.json").exists()
 
 
 def test_a_finished_search_does_nothing(whole: tuple[Path, dict[str, Any]]) -> None:

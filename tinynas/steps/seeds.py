@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,7 +91,13 @@ def _side_by_side(
     with pool(min(workers, len(numbers))) as processes:
         futures = [processes.submit(task, job, number, say) for number in numbers]
         wait(futures)
-    return [future.result() for future in futures]
+    try:
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise NasError(
+            f"a process was killed while it trained ({error}), perhaps for want of memory; the "
+            "same command goes on from its last epoch, with --workers 1 in less memory"
+        ) from None
 
 
 def _teach(job: Job, number: int, say: Say) -> None:
