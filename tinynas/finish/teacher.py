@@ -59,7 +59,8 @@ class Teachers:
     """The teachers of a data set, each in a file of its own, which searches can share.
 
     `largest`: makes the largest network of the supernet, on the device. `file`: the first
-    teacher's; the others' have their number behind its stem.
+    teacher's; the others' have their number behind its stem. `refit`: validation is part of the
+    training split.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Teachers:
         device: torch.device,
         largest: Callable[[], nn.Module],
         say: Callable[[str], None],
+        refit: bool = False,
     ) -> None:
         self.data, self.teaching, self.file, self.device = data, teaching, file, device
-        self.largest, self.say = largest, say
+        self.largest, self.say, self.refit = largest, say, refit
 
     def path(self, number: int) -> Path:
         return self.file.with_stem(f"{self.file.stem}-{number}") if number else self.file
@@ -114,7 +116,8 @@ class Teachers:
         teacher = self._trained(number, recipe, path.with_suffix(".training.pt"), facts)
         logits = views.logits(teacher)
         accuracy = self._accuracy(teacher)
-        self.say(f"teacher {number} gets {100 * accuracy:.2f} % of validation right")
+        trained = ", which it was trained on" if self.refit else ""
+        self.say(f"teacher {number} gets {100 * accuracy:.2f} % of validation right{trained}")
         save(path, {"facts": facts, "validation": accuracy, "logits": logits})
         return logits
 

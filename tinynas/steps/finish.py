@@ -114,6 +114,7 @@ class Finisher:
             self.device,
             lambda: self.calibrated(self.supernet.extract(self.supernet.space.extreme(True))),
             self.say,
+            options.refit,
         )
 
     def views(self, options: Finish) -> Views:
