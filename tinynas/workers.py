@@ -12,11 +12,14 @@ from multiprocessing import get_context
 
 import torch
 
+from tinyengine_tvm.processes import die_with
+
 Say = Callable[[str], None]
 
 
-def quiet_worker() -> None:
+def quiet_worker(parent: int) -> None:
     """What a process of a pool does first: it's one of several, so it takes one thread."""
+    die_with(parent)
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     torch.set_num_threads(1)
 
@@ -24,7 +27,7 @@ def quiet_worker() -> None:
 @contextmanager
 def pool(workers: int) -> Iterator[Executor]:
     """Processes that were not forked: torch's threads don't survive that."""
-    processes = ProcessPoolExecutor(workers, get_context("spawn"), quiet_worker)
+    processes = ProcessPoolExecutor(workers, get_context("spawn"), quiet_worker, (os.getpid(),))
     try:
         yield processes
     finally:

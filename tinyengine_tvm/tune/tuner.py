@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import platform
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -21,6 +20,7 @@ from ..boards.qemu import QemuBoard
 from ..boards.tools import ARM_GCC, ARM_OBJDUMP, HOST_GCC, require_tools
 from ..errors import BoardError, TinyEngineError
 from ..network import Network
+from ..processes import die_with
 from ..profile.plugin import plugin_for
 from ..targets import get_target
 from .measure import BATCH, Measurement, compiler_version, measure
@@ -381,15 +381,4 @@ def _measure(
 def _local_pool(workers: int) -> ProcessPoolExecutor:
     # Forked children would inherit the threads' locks of xgboost and rich.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_die_with, initargs=(os.getpid(),))
-
-
-def _die_with(parent: int) -> None:
-    """Ends this worker soon after its parent: a killed parent can't tell it to."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return ProcessPoolExecutor(workers, context, initializer=die_with, initargs=(os.getpid(),))
