@@ -24,12 +24,12 @@ import torch
 from tinyengine_tvm.errors import BudgetError, TinyEngineError
 from tinynas.data import DataSet, load
 from tinynas.evolve.search import Plan
-from tinynas.hardware import Hardware
+from tinynas.hardware import Hardware, within
 from tinynas.pipeline import Options, Search, default_finish
 from tinynas.project import Project, Settings
 from tinynas.space import Genome
 from tinynas.space.mobilenet import mobilenets
-from tinynas.steps.evolve import Evolve, within
+from tinynas.steps.evolve import Evolve
 from tinynas.steps.finish import Finish
 from tinynas.steps.seeds import Job, finish_seeds
 from tinynas.steps.train import load_supernet

@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--teachers", default="0", help="how many, 0 for labels alone")
     parser.add_argument("--teacher-kind", default="residual", choices=sorted(RECIPES))
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0, help="of the first weights")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = Recipe(given.epochs, rate=0.05, weight_decay=5e-4)
@@ -87,7 +88,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 supernet = SuperNet(space)
                 finisher = Finisher(Project(Path(folder), Settings()), data, supernet, "cpu")
-                torch.manual_seed(0)
+                torch.manual_seed(given.seed)
                 network = StaticNetwork(architecture)
                 finisher.fit("net", network, options.recipe, options, Path(folder) / "training.pt")
                 found.append(100 * finisher.accuracy(network, "validation"))

@@ -4,7 +4,8 @@
     python -m benchmarks.training_rate
 
 Processor time, the least of three rounds: of a training step with our gradient of depthwise weights
-and with torch's, and per sample of networks that are only judged, by the size of the batch.
+and with torch's; of the two kinds of teachers; and per sample of networks that are only judged, by
+the size of the batch.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from unittest import mock
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
+from tinynas.finish.residual import Residual
 from tinynas.space import Architecture, default_space
 from tinynas.training import depthwise
 from tinynas.training.network import StaticNetwork
@@ -37,10 +40,10 @@ def least(function: Callable[[], object], count: int) -> float:
     return min(rounds)
 
 
-def step_of(architecture: Architecture) -> Callable[[], None]:
-    """A training step on noise."""
+def step_of(architecture: Architecture, network: nn.Module | None = None) -> Callable[[], None]:
+    """A training step on noise of the architecture, or of another network for the same input."""
     torch.manual_seed(0)
-    network = StaticNetwork(architecture).train()
+    network = (network or StaticNetwork(architecture)).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     x, labels = torch.rand(BATCH, *architecture.input), torch.randint(0, 10, (BATCH,))
 
@@ -50,6 +53,22 @@ def step_of(architecture: Architecture) -> Callable[[], None]:
         optimiser.step()
 
     return step
+
+
+def multiplications(network: nn.Module, like: Architecture) -> int:
+    """Multiply-accumulates of the convolutions and dense layers for one input."""
+    total = 0
+
+    def count(module: nn.Module, _: object, y: torch.Tensor) -> None:
+        nonlocal total
+        total += y.shape[2:].numel() * module.weight.numel()  # type: ignore[operator, union-attr]
+
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *like.input))
+    return total
 
 
 def main() -> None:
@@ -71,7 +90,13 @@ def main() -> None:
                 f"{1e3 * theirs:.1f} | {theirs / ours:.2f} |",
                 flush=True,
             )
-    network = StaticNetwork(space.architecture(space.extreme(True))).eval()
+    largest = space.architecture(space.extreme(True))
+    print("\n| teacher | MMACs | ms a step |\n|---|---|---|", flush=True)
+    for name, teacher in (("residual", Residual(1, 28, 10)), ("largest", StaticNetwork(largest))):
+        macs = multiplications(teacher, largest) / 1e6
+        ms = 1e3 * least(step_of(largest, teacher), 5)
+        print(f"| {name} | {macs:.1f} | {ms:.1f} |", flush=True)
+    network = StaticNetwork(largest).eval()
     print("\n| batch | microseconds a sample, judged |\n|---|---|", flush=True)
     with torch.no_grad():
         for batch in JUDGED:

@@ -189,6 +189,12 @@ def test_refit_trains_on_the_validation_split_too(
     assert "validation split was trained on" in (tmp_path / "report.md").read_text()
 
 
+def test_a_residual_teacher_is_trained() -> None:
+    with pytest.raises(NasError, match="--teacher-epochs 1 or more, or --teacher-kind largest"):
+        Teaching(Recipe(0))
+    Teaching(Recipe(0), kind="largest")  # Says what it has learnt as a part of the supernet.
+
+
 def test_seeds_side_by_side_are_the_same_seeds(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -21,6 +21,10 @@ Fits = Callable[[Sequence[Genome]], Sequence[bool]]
 Objective = Callable[[Sequence[Genome]], Sequence[tuple[float, ...]]]
 """What is maximised, an entry per objective."""
 
+NOTHING_FITS = (
+    "none of the networks that were drawn fits the budget; --measured draws more of them, and a "
+    "larger budget (in a new folder) makes it easier"
+)
 ATTEMPTS = 400
 """Draws per network that fits before a budget counts as one that nothing fits."""
 
@@ -107,7 +111,7 @@ def evolve(
             lambda: space.sample(random), fits, left, set(given)
         )
         if not state.population:
-            raise NasError("no network that was drawn fits the budget")
+            raise NasError(NOTHING_FITS)
         _sort(state, objective)
     while state.generation < options.generations:
         random = np.random.default_rng((seed, state.generation + 1))

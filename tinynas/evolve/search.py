@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NasError
 from ..space import Genome, Space
 from .accuracy import Score
-from .evolution import Fits, Options, draw_fitting, evolve, non_dominated
+from .evolution import NOTHING_FITS, Fits, Options, draw_fitting, evolve, non_dominated
 from .predictor import Predictor
 
 Aim = Literal["accuracy", "macs", "weights"]
@@ -114,7 +114,7 @@ def search(
     wanted = plan.total if plan.method == "random" else plan.measured
     drawn = draw_fitting(lambda: space.sample(random), fits, wanted, set())
     if not drawn:
-        raise NasError("no network that was drawn fits the budget")
+        raise NasError(NOTHING_FITS)
     known = dict(zip(drawn, accuracies(drawn), strict=True))
     say(f"{len(known)} drawn at random: accuracy up to {max(known.values()):.4f}")
     correlations: list[float] = []

@@ -23,7 +23,6 @@ class Student:
     """The step of the training loop: learns from labels and from a teacher's logits.
 
     `labels`: int64 [samples]. `taught`: float16 [views, samples, classes]; None for labels alone.
-    `mixed`: multiplies in bfloat16.
     """
 
     def __init__(
@@ -34,15 +33,13 @@ class Student:
         steps_per_epoch: int,
         distillation: Distillation,
         label_smoothing: float,
-        mixed: bool = False,
     ) -> None:
         self.network, self.labels, self.taught = network, labels, taught
         self.per_epoch, self.distillation = steps_per_epoch, distillation
-        self.smoothing, self.mixed = label_smoothing, mixed
+        self.smoothing = label_smoothing
 
     def __call__(self, x: torch.Tensor, indices: torch.Tensor, step: int) -> float:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
-            logits = self.network(x).float()
+        logits = self.network(x)
         loss = functional.cross_entropy(
             logits, self.labels[indices], label_smoothing=self.smoothing
         )

@@ -3,7 +3,7 @@
 
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016. Dense convolutions are what CPUs
 and GPUs are good at, depthwise ones wait for memory: an epoch takes about as long as that of the
-largest network of a search space with a sixth of the MACs (measured, one core with bfloat16).
+largest network of a search space with a sixth of the MACs (benchmarks/training_rate.py).
 """
 
 from __future__ import annotations

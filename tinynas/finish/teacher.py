@@ -36,12 +36,22 @@ class Teaching:
     `kind`: "residual" for a residual network of dense convolutions, `width` channels wide where
     it's narrowest; "largest" for the largest network of the supernet, which goes on from there.
     `count`: of teachers, whose mean teaches: an ensemble (Hinton et al., 2015).
+
+    Raises:
+        NasError: residual networks without training, which know nothing.
     """
 
     recipe: Recipe = RECIPES["residual"]
     kind: str = "residual"
     count: int = 1
     width: int = 32
+
+    def __post_init__(self) -> None:
+        if self.kind == "residual" and not self.recipe.epochs:
+            raise NasError(
+                "a residual teacher without epochs knows nothing; give --teacher-epochs 1 or more, "
+                "or --teacher-kind largest"
+            )
 
 
 def teaching(kind: str) -> Teaching:

@@ -2,7 +2,7 @@
 """What a network costs on a microcontroller, fast enough to search with."""
 
 from .costs import Costs
-from .hardware import MODELS, Hardware
+from .hardware import MODELS, Hardware, within
 from .latency import latency_cycles
 from .models import tflm_arena, tinyengine_peak
 from .network import network_of
@@ -18,4 +18,5 @@ __all__ = [
     "network_of",
     "tflm_arena",
     "tinyengine_peak",
+    "within",
 ]

@@ -19,14 +19,30 @@ from .twin import Twin
 
 MODELS = ("tinyengine-tvm", "tflite-micro", "tinyengine")
 """Whose memory counts; the first is this compiler's, the others show what it's worth."""
+MARGIN = 0.03
+"""The part of the flash that stays free while networks are judged: trained weights give some layers
+other code than the nominal ones, by up to 2.7 % of the whole in docs/nas-hardware.md."""
+
+
+def within(costs: Costs, budget: Budget) -> bool:
+    """Whether a network that was judged fits, with the margin of flash."""
+    return (
+        (budget.sram is None or costs.sram <= budget.sram)
+        and (budget.flash is None or _with_margin(costs.flash) <= budget.flash)
+        and (budget.cycles is None or costs.cycles <= budget.cycles)
+    )
+
+
+def _with_margin(flash: int) -> float:
+    return flash / (1 - MARGIN)
 
 
 class Hardware:
     """One core, and whose memory decides what fits on it.
 
-    `budget`: a network whose fast code doesn't fit its flash is judged with its smallest code. With
-    `fusion`, one that exceeds its SRAM is judged with layers computed a few rows at a time, as the
-    compiler would then plan it; that takes seconds per network.
+    `budget`: a network whose fast code doesn't fit its flash, less the margin, is judged with its
+    smallest code. With `fusion`, one that exceeds its SRAM is judged with layers computed a few
+    rows at a time, as the compiler would then plan it; that takes seconds per network.
 
     Raises:
         NasError: no such model of memory.
@@ -53,7 +69,7 @@ class Hardware:
     def _judged(self, architecture: Architecture) -> Costs:
         sram, flash = self.budget.sram, self.budget.flash
         costs = self._fast.judge(architecture, sram, self.fusion)
-        if flash is not None and costs.flash > flash:
+        if flash is not None and _with_margin(costs.flash) > flash:
             costs = self._small.judge(architecture, sram, self.fusion)
         if self.memory == MODELS[0]:
             return costs
@@ -61,8 +77,8 @@ class Hardware:
         return replace(costs, arena=arena(architecture))
 
     def costs_of(self, architectures: Sequence[Architecture]) -> list[tuple[float, float, float]]:
-        """Bytes of SRAM, bytes of flash and cycles of each network."""
-        return [(c.sram, c.flash, c.cycles) for c in self.judge(architectures)]
+        """Bytes of SRAM, of flash with the margin, and cycles of each network."""
+        return [(c.sram, _with_margin(c.flash), c.cycles) for c in self.judge(architectures)]
 
     def confirm(self, architecture: Architecture, budget: Budget) -> None:
         """Compiles and links a network, with nominal weights, within the budget of memory.

@@ -14,7 +14,7 @@ from ..data import DataSet
 from ..errors import NasError
 from ..evolve.accuracy import Accuracy, Score
 from ..evolve.search import Found, Plan, search
-from ..hardware import Costs, Hardware
+from ..hardware import Costs, Hardware, within
 from ..project import Project
 from ..space import Genome, Space
 from ..supernet import SuperNet
@@ -24,9 +24,6 @@ RESULT = "evolve.json"
 SCORES = "scores.json"
 SHOWN = 20
 """How many of the best networks the result lists."""
-MARGIN = 0.03
-"""The part of the flash that stays free while networks are judged: trained weights give some layers
-other code than the nominal ones, by up to 2.7 % of the whole in docs/nas-hardware.md."""
 TRIED = 20
 """How many of the best are compiled until one fits for certain."""
 FRONTS = {"cycles": "cycles", "sram": "sram", "flash": "flash", "macs": "macs"}
@@ -115,15 +112,6 @@ def evolve_winner(
     }
     project.write(RESULT, result)
     return result
-
-
-def within(costs: Costs, budget: Budget) -> bool:
-    """Whether a network that was judged fits, with the margin of flash."""
-    return (
-        (budget.sram is None or costs.sram <= budget.sram)
-        and (budget.flash is None or costs.flash <= (1 - MARGIN) * budget.flash)
-        and (budget.cycles is None or costs.cycles <= budget.cycles)
-    )
 
 
 def _first_that_compiles(

@@ -157,8 +157,6 @@ class Finisher:
             recipe.steps(samples) // recipe.epochs,
             distillation or Distillation(),
             recipe.label_smoothing,
-            # CPUs lose more by converting than they win where convolutions are depthwise.
-            mixed=self.device.type == "cuda",
         )
         full = loader or Augmented(self._augmented(options), self.device, recipe.seed)
         resolution = network.architecture.input[2]
