@@ -21,12 +21,12 @@ Fits = Callable[[Sequence[Genome]], Sequence[bool]]
 Objective = Callable[[Sequence[Genome]], Sequence[tuple[float, ...]]]
 """What is maximised, an entry per objective."""
 
-NOTHING_FITS = (
-    "none of the networks that were drawn fits the budget; --measured draws more of them, and a "
-    "larger budget (in a new folder) makes it easier"
-)
 ATTEMPTS = 400
-"""Draws per network that fits before a budget counts as one that nothing fits."""
+"""Draws per network that fits before there are no more of them."""
+SAMPLED = 40
+"""The same where networks are drawn from the whole space."""
+LITTER = 16
+"""Mutated networks that fit before they become parents themselves."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,12 @@ class State:
 
 
 def draw_fitting(
-    draw: Callable[[], Genome], fits: Fits, count: int, known: set[Genome], batch: int = 64
+    draw: Callable[[], Genome],
+    fits: Fits,
+    count: int,
+    known: set[Genome],
+    batch: int = 64,
+    attempts: int = ATTEMPTS,
 ) -> list[Genome]:
     """`count` different genomes that fit, fewer where many draws give no more of them.
 
@@ -72,13 +77,55 @@ def draw_fitting(
     """
     found: list[Genome] = []
     seen = set(known)
-    for _ in range(0, count * ATTEMPTS, batch):
+    for _ in range(0, count * attempts, batch):
         if len(found) >= count:
             break
         drawn = [g for g in dict.fromkeys(draw() for _ in range(batch)) if g not in seen]
         seen.update(drawn)
         found += [g for g, good in zip(drawn, fits(drawn), strict=True) if good]
     return found[:count]
+
+
+def draw_population(
+    space: Space,
+    fits: Fits,
+    count: int,
+    random: np.random.Generator,
+    mutation: float,
+    given: Sequence[Genome] = (),
+) -> list[Genome]:
+    """`count` different genomes that fit, fewer where there don't seem to be more.
+
+    Those in `given` are among them; the others are drawn at random. Where a budget is so tight that
+    hardly any of those fit, the smallest network and those that were found mutate, and so do
+    theirs.
+
+    Raises:
+        NasError: nothing fits.
+    """
+    found = [*given]
+    found += draw_fitting(
+        lambda: space.sample(random), fits, count - len(found), set(found), attempts=SAMPLED
+    )
+    if len(found) < count:
+        smallest = space.extreme(False)
+        if smallest not in found and fits([smallest])[0]:
+            found.append(smallest)
+        if not found:
+            raise NasError(
+                "none of the networks that were drawn fits the budget; --measured draws more of "
+                "them, and a larger budget (in a new folder) makes it easier"
+            )
+    while len(found) < count:
+
+        def mutated(parents: list[Genome] = found) -> Genome:
+            return space.mutate(parents[int(random.integers(len(parents)))], mutation, random)
+
+        new = draw_fitting(mutated, fits, min(LITTER, count - len(found)), set(found))
+        if not new:
+            break
+        found = found + new
+    return found
 
 
 def evolve(
@@ -105,13 +152,9 @@ def evolve(
         random = np.random.default_rng((seed, 0))
         given = [space.normal(g) for g in dict.fromkeys(beginning)]
         given = [g for g, good in zip(given, fits(given), strict=True) if good]
-        given = given[: options.population]
-        left = options.population - len(given)
-        state.population = given + draw_fitting(
-            lambda: space.sample(random), fits, left, set(given)
+        state.population = draw_population(
+            space, fits, options.population, random, options.mutation, given[: options.population]
         )
-        if not state.population:
-            raise NasError(NOTHING_FITS)
         _sort(state, objective)
     while state.generation < options.generations:
         random = np.random.default_rng((seed, state.generation + 1))

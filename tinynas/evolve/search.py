@@ -9,10 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import NasError
 from ..space import Genome, Space
 from .accuracy import Score
-from .evolution import NOTHING_FITS, Fits, Options, draw_fitting, evolve, non_dominated
+from .evolution import Fits, Options, draw_population, evolve, non_dominated
 from .predictor import Predictor
 
 Aim = Literal["accuracy", "macs", "weights"]
@@ -112,9 +111,7 @@ def search(
 
     random = np.random.default_rng((seed, 0x5EA))
     wanted = plan.total if plan.method == "random" else plan.measured
-    drawn = draw_fitting(lambda: space.sample(random), fits, wanted, set())
-    if not drawn:
-        raise NasError(NOTHING_FITS)
+    drawn = draw_population(space, fits, wanted, random, plan.evolution.mutation)
     known = dict(zip(drawn, accuracies(drawn), strict=True))
     say(f"{len(known)} drawn at random: accuracy up to {max(known.values()):.4f}")
     correlations: list[float] = []

@@ -17,13 +17,14 @@ from tinynas.evolve.accuracy import Score
 from tinynas.evolve.evolution import (
     Options,
     State,
+    draw_population,
     evolve,
     non_dominated,
     ranking,
 )
 from tinynas.evolve.predictor import Predictor, spearman
 from tinynas.evolve.search import Plan, search
-from tinynas.space import Genome
+from tinynas.space import Genome, default_space
 
 SMALL = Options(population=24, generations=12)
 
@@ -55,6 +56,45 @@ def values(genomes: Sequence[Genome]) -> list[tuple[float, ...]]:
 
 def best_of_all() -> float:
     return max(goodness(g) for g in everything() if fits([g])[0])
+
+
+def test_a_population_within_a_tight_budget_grows_from_the_smallest() -> None:
+    # So few fit that drawing alone finds next to none of them.
+    space = default_space(1, 28, 10, 2)
+    limit = 1.4 * space.architecture(space.extreme(False)).weights
+    asked = 0
+
+    def tight(genomes: Sequence[Genome]) -> list[bool]:
+        nonlocal asked
+        asked += len(genomes)
+        return [space.architecture(g).weights <= limit for g in genomes]
+
+    random = np.random.default_rng(0)
+    drawn = [space.sample(random) for _ in range(500)]
+    assert sum(tight(drawn)) == 0
+    asked = 0
+    found = draw_population(space, tight, 30, np.random.default_rng(1), 0.1)
+    assert len(set(found)) == 30 and all(tight(found))
+    assert asked < 30 * 400
+    assert found == draw_population(space, tight, 30, np.random.default_rng(1), 0.1)
+
+
+def test_what_is_given_comes_first_and_counts() -> None:
+    given = [g for g in everything() if fits([g])[0]][:3]
+    found = draw_population(PLAIN, fits, 10, np.random.default_rng(0), 0.1, given)
+    assert found[:3] == given and len(set(found)) == 10 and all(fits(found))
+    assert draw_population(PLAIN, fits, 2, np.random.default_rng(0), 0.1, given[:2]) == given[:2]
+
+
+def test_where_few_networks_fit_all_of_them_are_found() -> None:
+    smallest = sorted(everything(), key=lambda g: PLAIN.architecture(g).weights)[:5]
+    limit = PLAIN.architecture(smallest[-1]).weights
+
+    def few(genomes: Sequence[Genome]) -> list[bool]:
+        return [PLAIN.architecture(g).weights <= limit for g in genomes]
+
+    every = {g for g, good in zip(everything(), few(everything()), strict=True) if good}
+    assert set(draw_population(PLAIN, few, 100, np.random.default_rng(0), 0.3)) == every
 
 
 def test_evolution_finds_the_best_within_the_budget() -> None:
