@@ -179,6 +179,24 @@ def test_large_sizes() -> None:
     assert result.kernel.endswith("_portable")
 
 
+def test_layers_share_routines_whatever_their_scales() -> None:
+    # A tuned network has layers of many scales; code for each of them would be kilobytes.
+    for kernel in (3, 5, 7):
+        routines = set()
+        for scale in (1.0, 0.5, 0.25, 0.125, 0.0625):
+            network = relu_case((14, 14, 8), kernel, 1).network
+            (layer,) = network.layers
+            assert isinstance(layer, DepthwiseConv2D)
+            # As trained networks have them: relu hides the kink of rounding ties away from zero.
+            scales = (4 * scale * layer.weight_scale).astype(np.float32)
+            changed = replace(layer, weight_scale=scales)
+            network = verify(replace(network, layers=(changed,)))
+            best = kernels_for(network, changed, M4)[0]
+            code = best.emit(network, changed, best.choose(network, changed, M4, "speed"))
+            routines.add(tuple(function.name for function in code.functions))
+        assert len(routines) == 1, routines
+
+
 def test_size_objective() -> None:
     """Little code, at few instructions more."""
     require_board()

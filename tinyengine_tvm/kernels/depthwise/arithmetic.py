@@ -17,6 +17,8 @@ from .rows import Finish
 
 SHIFT = 10
 """The immediate of SSAT that nearly all layers can take, so that they share their code."""
+UNSCALED_SHIFT = 2
+"""The same where taps can't be scaled: trained layers reach from 1 to between 2 and 6."""
 MOST_DOUBLINGS = 8
 """Taps of 8 bits times 2**8 still fit 16."""
 
@@ -60,11 +62,15 @@ def _line(network: Network, layer: DepthwiseConv2D, most_doublings: int) -> Prep
     greatest = np.where(live, -how.shift.astype(np.int64) - 1, SHIFT)
     if np.any(greatest < 0):
         return None
-    shift = min(SHIFT, int(greatest.min()) + most_doublings)
-    doublings = np.maximum(shift - greatest, 0)
-    limit = (np.int64(1) << (31 - doublings)) - 1
-    line = fit_shifts(how, bounds, doublings, limit, shift - doublings)
-    if line is None:
+    most = int(greatest.min()) + most_doublings
+    first = SHIFT if most_doublings else UNSCALED_SHIFT
+    for shift in dict.fromkeys(min(common, most) for common in (first, SHIFT)):
+        doublings = np.maximum(shift - greatest, 0)
+        limit = (np.int64(1) << (31 - doublings)) - 1
+        line = fit_shifts(how, bounds, doublings, limit, shift - doublings)
+        if line is not None:
+            break
+    else:
         return None
     taps = layer.weight.astype(np.int64)
     bias = layer.bias.astype(np.int64) + line.offset
