@@ -15,6 +15,7 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ def finishing(given: argparse.Namespace, scratch: bool = False) -> Finish:
     )
 
 
+def saying(budget: str, row: str) -> Callable[[str], None]:
+    """How far a row is; the table alone goes to standard output."""
+    return lambda text: print(f"{budget} {row}: {text}", file=sys.stderr, flush=True)
+
+
 def searched(row: str, folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -> Any:
     """A row that searches the supernet."""
     sram, flash = budget.split("/")
@@ -79,8 +85,7 @@ def searched(row: str, folder: Path, budget: str, data: DataSet, given: argparse
         seeds=given.seeds,
         workers=given.workers,
     )
-    say = lambda text: print(f"{budget} {row}: {text}", file=sys.stderr, flush=True)  # noqa: E731
-    search = Search(Project.open(folder, settings), data, options, say)
+    search = Search(Project.open(folder, settings), data, options, saying(budget, row))
     if row == "scratch":
         winner = Genome.from_json(search.evolve()["winner"]["genome"])
         return search.finish_genome(winner, "scratch.json", "scratch")
@@ -110,7 +115,7 @@ def plain(folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -
         except BudgetError:
             continue
         job = Job(project, data, supernet, architecture, finishing(given), "finish")
-        runs = finish_seeds(job, range(given.seeds), print, given.workers)
+        runs = finish_seeds(job, range(given.seeds), saying(budget, "mobilenet"), given.workers)
         break
     if not runs:
         return None
