@@ -151,6 +151,17 @@ def test_buffers_in_place_are_solved_to_the_optimum(
     assert search.decide(least - 1, 100_000) is None
 
 
+def test_a_buffer_lies_higher_than_it_could_for_another_to_begin_with_it() -> None:
+    # b3 could begin with b1, at 0; above b1 it takes b0 in, which may not begin with b1.
+    buffers = [Buffer("b0", 3, 0, 0, 1), Buffer("b1", 1, 0, 0, 4), Buffer("b3", 17, 0, 0, 2)]
+    pairs = [("b0", "b3"), ("b1", "b3")]
+    together = frozenset([*pairs, *((b, a) for a, b in pairs)])
+    for engine in (True, False):
+        search = Search(buffers, disjoint, together, engine=engine)
+        assert search.decide(19, 1000) == [2, 0, 2]
+        assert search.decide(18, 1000) is None
+
+
 def test_an_output_takes_its_inputs_place_although_it_is_smaller() -> None:
     """As of a depthwise convolution of stride 2: then the rest of the input is free at once."""
     buffers = [Buffer("in", 40, 0, 1), Buffer("out", 12, 1, 2), Buffer("next", 28, 2, 3)]

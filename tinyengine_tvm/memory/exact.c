@@ -24,7 +24,7 @@ typedef struct {
     int64_t floor, previous;
     int64_t waiting, count;
     int64_t parts, part_count, part;
-    int64_t candidates, candidate_count, candidate;
+    int64_t candidates, candidate_count, left;
     int64_t changes; // how many there were before this part
     int opened;
 } level_t;
@@ -38,10 +38,11 @@ typedef struct {
     const int64_t *size, *alignment, *extent, *advance, *first, *last; // sections, both included
     const int64_t *start, *near, *distance, *joins;
     int64_t *offsets;
-    int64_t *lowest, *held, *meets; // by buffer
-    int64_t *spots;                 // offset << BITS | buffer
-    int64_t *height, *slack;        // by section
-    int64_t *waiting, *candidates;  // stacked, level on level
+    int64_t *lowest, *held, *meets, *here; // by buffer
+    int64_t *spots;                        // offset << BITS | buffer
+    int64_t *height, *slack;               // by section
+    int64_t *waiting;                      // stacked, level on level
+    int64_t *candidates;                   // likewise, spots; a level's lowest is its last
     part_t *parts;
     level_t *levels;
     change_t *changes;
@@ -114,6 +115,23 @@ static int may_fit(search_t *s, int64_t count, int64_t floor)
     return 1;
 }
 
+// Whether a buffer held at the floor may have to lie higher, for others to begin there too.
+static int joined_above(const search_t *s, int64_t i, int64_t floor)
+{
+    for (int64_t k = s->start[i]; k < s->start[i + 1]; k++) {
+        const int64_t j = s->near[k];
+        if (!s->joins[k] || s->here[j] != s->mark)
+            continue;
+        const int low = s->lowest[j] <= floor && floor % s->alignment[j] == 0;
+        if (!low && s->held[j] != floor)
+            return 1;
+        for (int64_t l = s->start[j]; l < s->start[j + 1]; l++)
+            if (s->joins[l] && s->near[l] != i && s->here[s->near[l]] == s->mark)
+                return 1;
+    }
+    return 0;
+}
+
 // The candidates of the level's part.
 static int open_part(search_t *s, level_t *level)
 {
@@ -122,7 +140,7 @@ static int open_part(search_t *s, level_t *level)
     const int64_t floor = level->floor, previous = level->previous;
     int64_t hole = INT64_MAX, end = 0;
     level->opened = 1;
-    level->candidate = level->candidate_count = 0;
+    level->left = level->candidate_count = 0;
     level->changes = s->changed;
     for (int64_t k = 0; k < part.count; k++)
         s->budget -= s->last[waiting[k]] - s->first[waiting[k]] + 1;
@@ -145,13 +163,24 @@ static int open_part(search_t *s, level_t *level)
     if (previous != NOWHERE)
         for (int64_t k = s->start[previous]; k < s->start[previous + 1]; k++)
             s->meets[s->near[k]] = s->mark;
-    for (int64_t k = part.count - 1; k >= 0; k--) {
-        const int64_t at = s->spots[k] >> BITS, i = s->spots[k] & INDEX;
+    int64_t *const found = s->candidates + level->candidates, count = 0, lifted = 0;
+    for (int64_t k = 0; k < part.count; k++)
+        s->here[waiting[k]] = s->mark;
+    for (int64_t k = 0; k < part.count; k++) {
+        const int64_t at = s->spots[k] >> BITS, i = s->spots[k] & INDEX, low = s->lowest[i];
         if (floor <= at && at < hole
             && (at > floor || i > previous || s->meets[i] == s->mark
                 || !(s->techniques & CANONICAL)))
-            s->candidates[level->candidates + level->candidate_count++] = i;
+            found[count++] = s->spots[k];
+        if (s->held[i] == floor && floor < low && low < hole && low + s->size[i] <= s->capacity
+            && joined_above(s, i, floor)) {
+            found[count++] = low << BITS | i;
+            lifted = 1;
+        }
     }
+    if (lifted)
+        sort(found, count);
+    level->left = level->candidate_count = count;
     return 1;
 }
 
@@ -237,14 +266,14 @@ static int search(search_t *s)
         }
         if (!level->opened && !open_part(s, level))
             return EXHAUSTED;
-        if (level->candidate == level->candidate_count) {
+        if (level->left == 0) {
             if (depth-- == 0)
                 return NEVER;
             undo(s, s->levels[depth].changes);
             continue;
         }
-        const int64_t i = s->candidates[level->candidates + level->candidate++];
-        const int64_t offset = bound(s, i, level->floor);
+        const int64_t spot = s->candidates[level->candidates + --level->left];
+        const int64_t i = spot & INDEX, offset = spot >> BITS;
         put(s, i, offset);
         descend(s, level, level + 1, i, offset);
         depth++;
@@ -269,7 +298,7 @@ EXPORT int64_t exact(int64_t count, int64_t sections, int64_t capacity, int64_t 
     const size_t n = (size_t)count, meetings = (size_t)start[count];
     // Each level has a buffer less than the part below it that it solves.
     const size_t stacked = n * (n + 1) / 2;
-    int64_t *const table = malloc((4 * n + 2 * (size_t)sections + 2 * stacked + 1) * sizeof *table);
+    int64_t *const table = malloc((5 * n + 2 * (size_t)sections + 3 * stacked + 1) * sizeof *table);
     s.parts = malloc((2 * n + 1) * sizeof *s.parts);
     s.levels = malloc((n + 1) * sizeof *s.levels);
     s.changes = malloc((meetings + 1) * sizeof *s.changes);
@@ -278,13 +307,14 @@ EXPORT int64_t exact(int64_t count, int64_t sections, int64_t capacity, int64_t 
         s.lowest = table;
         s.held = s.lowest + n;
         s.meets = s.held + n;
-        s.spots = s.meets + n;
+        s.here = s.meets + n;
+        s.spots = s.here + n;
         s.height = s.spots + n;
         s.slack = s.height + sections;
         s.waiting = s.slack + sections;
         s.candidates = s.waiting + stacked;
         for (size_t i = 0; i < n; i++) {
-            s.lowest[i] = s.meets[i] = 0;
+            s.lowest[i] = s.meets[i] = s.here[i] = 0;
             s.held[i] = NOWHERE;
         }
         memcpy(s.waiting, by_first, n * sizeof *by_first);

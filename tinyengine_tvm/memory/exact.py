@@ -21,7 +21,8 @@ decomposition
 Each can be switched off, for the tests: the answer stays, the effort grows.
 
 A buffer that may begin where another one does is held at that one's offset for as long as nothing
-higher is placed; until then the offset that its separation demands doesn't bind it.
+higher is placed; until then the offset that its separation demands doesn't bind it. It may lie at
+that one all the same, where a third one, which can't lie as low, is to begin with it.
 
 Effort is counted in looks at the buffers of a step, and limited; time never decides, so results
 repeat.
@@ -240,12 +241,37 @@ class Search:
         if hole <= floor or not self._may_fit(sections, bound, floor):
             return []
         meets = self.neighbours[previous] if previous >= 0 else {}
-        return sorted(
+        found = [
             (bound[i], i)
             for i in waiting
             if floor <= bound[i] < hole
             and (bound[i] > floor or i > previous or i in meets or not self.canonical)
-        )
+        ]
+        if bound is not lowest:
+            found += [
+                (lowest[i], i)
+                for i in waiting
+                if held[i] == floor < lowest[i] < hole
+                and lowest[i] + self.buffers[i].size <= self.capacity
+                and self._joined_above(i, waiting, lowest, held, floor)
+            ]
+        return sorted(found)
+
+    def _joined_above(
+        self, i: int, waiting: tuple[int, ...], lowest: list[int], held: list[int], floor: int
+    ) -> bool:
+        """Whether a buffer held at `floor` may have to lie higher, for others to begin there too.
+
+        Those are waiting partners that can't lie at the floor, or whose own partners perhaps can't.
+        """
+        for j in self.partners[i]:
+            if j in waiting:
+                low = lowest[j] <= floor and floor % self.buffers[j].alignment == 0
+                if not (low or held[j] == floor) or any(
+                    k != i and k in waiting for k in self.partners[j]
+                ):
+                    return True
+        return False
 
     def _placed(
         self, i: int, offset: int, lowest: list[int], held: list[int]
