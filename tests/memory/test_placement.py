@@ -122,11 +122,14 @@ def draw_overlaps(buffers: list[Buffer], data: st.DataObject) -> Separation:
 
 
 def draw_together(buffers: list[Buffer], data: st.DataObject) -> Together:
-    """Some of the pairs of which one begins where the other ends its life may begin together."""
+    """Some of the pairs of which one begins where the other ends its life may begin together.
+
+    They have one alignment, as all buffers of a network without operators of a user's have.
+    """
     pairs = [
         (a.name, b.name)
         for a, b in itertools.combinations(buffers, 2)
-        if a.last == b.first or b.last == a.first
+        if (a.last == b.first or b.last == a.first) and a.alignment == b.alignment
     ]
     chosen = [p for p in pairs[:4] if data.draw(st.booleans())]
     return frozenset([*chosen, *((b, a) for a, b in chosen)])

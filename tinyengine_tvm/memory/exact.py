@@ -22,7 +22,8 @@ Each can be switched off, for the tests: the answer stays, the effort grows.
 
 A buffer that may begin where another one does is held at that one's offset for as long as nothing
 higher is placed; until then the offset that its separation demands doesn't bind it. It may lie at
-that one all the same, where a third one, which can't lie as low, is to begin with it.
+that one all the same, where a third one, which can't lie as low, is to begin with it. What isn't
+looked for: a buffer moved up only for the alignment of another, stricter one that begins with it.
 
 Effort is counted in looks at the buffers of a step, and limited; time never decides, so results
 repeat.

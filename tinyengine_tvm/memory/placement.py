@@ -57,7 +57,8 @@ class Placement:
 
     `offsets` maps a buffer's name to bytes from the arena's start; `size` is the arena in bytes and
     `lower_bound` what no placement goes below. `method` names the search that found it; `optimal`
-    says that nothing smaller exists, which can be so above the bound as well.
+    says that nothing smaller exists, of all that exact.py looks for, which can be so above the
+    bound as well.
     """
 
     offsets: dict[str, int]
