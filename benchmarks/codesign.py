@@ -118,6 +118,11 @@ def plain(folder: Path, budget: str, data: DataSet, given: argparse.Namespace) -
         runs = finish_seeds(job, range(given.seeds), saying(budget, "mobilenet"), given.workers)
         break
     if not runs:
+        least = min(costs, key=lambda c: c.flash)
+        saying(budget, "mobilenet")(
+            f"none fits; the one with the least flash takes {least.flash:,} bytes of it, and "
+            f"{least.sram:,} of SRAM"
+        )
         return None
     result = {"runs": runs, "mean": statistics.mean(r["test"]["device"] for r in runs)}
     project.write("finish.json", result)

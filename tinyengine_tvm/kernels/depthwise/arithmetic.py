@@ -18,7 +18,8 @@ from .rows import Finish
 SHIFT = 10
 """The immediate of SSAT that nearly all layers can take, so that they share their code."""
 UNSCALED_SHIFT = 2
-"""The same where taps can't be scaled: trained layers reach from 1 to between 2 and 6."""
+"""The same where taps can't be scaled: then a layer can shift by less than its greatest shift, not by
+more, and a line with too small a one is too coarse."""
 MOST_DOUBLINGS = 8
 """Taps of 8 bits times 2**8 still fit 16."""
 
